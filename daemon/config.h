@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's configuration: defaults, then the file (INI: [section], key = value, # or ;
+ * comments), then the command line.  Every key is one row of the table in config.c, with its type,
+ * bounds and default; an unknown key is a warning that names file, line and key, a bad value an
+ * error that does.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_PATH_MAX 4096
+
+enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_OPTION };
+
+struct config {
+        /* [energy] */
+        char source[16];
+        char powercap_root[CONFIG_PATH_MAX];
+        double estimate_idle_w;
+        double estimate_busy_w;
+        /* [sampling] */
+        uint64_t tick_ns; /* sampling.period, seconds in the file: 1 ms to 10 s, default 10 ms */
+        uint64_t interval_ns; /* model.interval: window of the gamma model, default 1 s */
+        /* [model] */
+        double gamma; /* (0, 1], default 0.3 */
+        double delta; /* (0, 1], default 0.2 */
+        /* [accounting] */
+        char probe[16];         /* auto | bpf | proc */
+        uint32_t max_processes; /* rows of the BPF table; rounded up to a power of two */
+        bool irq;
+        /* [server] */
+        char socket[CONFIG_PATH_MAX];
+        char state_dir[CONFIG_PATH_MAX];
+        char log_level[16]; /* debug | info | notice | warning | err */
+};
+
+void config_defaults(struct config *c);
+
+/*
+ * Read a file over what is in *c.  Messages, one a line ("FILE:LINE: KEY: what is wrong; what is
+ * right"), go to `messages`.  0, or -EINVAL when a value is bad or a line malformed (then *c is
+ * unchanged), or another negative errno when the file cannot be read.
+ */
+int config_load(struct config *c, const char *path, FILE *messages);
+
+/* The same from an open stream, `name` standing for the file in messages. */
+int config_parse(struct config *c, FILE *stream, const char *name, FILE *messages);
+
+/* Set one "section.key" from text.  -ENOENT: no such key; -EINVAL: bad value, `why` says. */
+int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size);
+
+/* Print every key with its value, as a file that config_parse() reads back to the same values. */
+void config_print(const struct config *c, FILE *out);
