@@ -25,8 +25,8 @@ enum fault_kind {
         FAULT_READ,      /* the read failed: errno in fault.error */
         FAULT_GARBAGE,   /* not a number, or above the range */
         FAULT_VANISHED,  /* the file or device has gone */
-        FAULT_BACKWARDS, /* smaller than before, without a range to wrap at */
-        FAULT_STUCK,     /* has not moved for METER_STUCK_NS, though others have */
+        FAULT_BACKWARDS, /* smaller than before, and too far for a wrap, or no range to wrap at */
+        FAULT_STUCK,     /* has not moved for 2 s: a package, or dram or psys though others have */
 };
 
 struct fault {

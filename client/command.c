@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+#include "text.h"
+
+/* Periods below this much apart are the same one, typed differently. */
+#define SAME_PERIOD_S 1e-6
+
+static int no_daemon(const char *path, const char *reason)
+{
+        text_message("no energatd at %s: %s; start it with 'systemctl start energatd'", path,
+                     reason);
+        return STATUS_NO_DAEMON;
+}
+
+int command_failed(const struct connection *c, const struct options *options, int error)
+{
+        const char *path = connection_path(options->socket);
+
+        switch (error) {
+        case -ECONNRESET:
+        case -ETIMEDOUT:
+                return no_daemon(path, connection_strerror(c, error));
+        case -EREMOTEIO:
+                text_message("%s", connection_error_text(c));
+                return STATUS_FAILED;
+        case -EPROTO:
+                text_message("%s: %s", path, connection_strerror(c, error));
+                return STATUS_FAILED;
+        default:
+                text_message("talking to energatd at %s: %s", path, strerror(-error));
+                return STATUS_FAILED;
+        }
+}
+
+static int warn_of_rapl_period(struct connection *c, const struct options *options)
+{
+        json_auto_t *status = NULL;
+        const json_t *period;
+        int r;
+
+        r = connection_call(c, "io.energat.GetStatus", NULL, CONNECTION_TIMEOUT_NS, &status);
+        if (r < 0)
+                return command_failed(c, options, r);
+        period = json_object_get(status, "period_s");
+        if (!json_is_number(period))
+                return command_failed(c, options, -EPROTO);
+        if (fabs(json_number_value(period) - options->rapl_period_s) > SAME_PERIOD_S)
+                text_message("--rapl-period %g is not used: energatd samples every %g s (see "
+                             "sampling.period in its configuration)",
+                             options->rapl_period_s, json_number_value(period));
+        return STATUS_OK;
+}
+
+int command_connect(struct connection **ret, const struct options *options)
+{
+        __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
+        const char *path = connection_path(options->socket);
+        int r;
+
+        r = connection_open(&c, path);
+        if (r < 0)
+                return no_daemon(path, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
+        if (options->given & OPTION_RAPL_PERIOD) {
+                r = warn_of_rapl_period(c, options);
+                if (r != STATUS_OK)
+                        return r;
+        }
+        *ret = c;
+        c = NULL;
+        return STATUS_OK;
+}
+
+int command_print_json(const json_t *object)
+{
+        int r = report_print_json(stdout, object);
+
+        if (r < 0 && !ferror(stdout)) {
+                text_message("the result could not be written: %s", strerror(-r));
+                return STATUS_FAILED;
+        }
+        return command_finish_output();
+}
+
+int command_finish_output(void)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return STATUS_OK;
+        text_message("the result could not be written: %s", strerror(errno));
+        return STATUS_FAILED;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands of energat.  Each is one file with one `struct command`, and one row in the list
+ * below.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "options.h"
+
+/* Exit statuses; `run` has CMD's own besides. */
+enum {
+        STATUS_OK = 0,
+        STATUS_FAILED = 1,
+        STATUS_USAGE = 2,
+        STATUS_NO_DAEMON = 3,
+        STATUS_NOT_EXECUTABLE = 126, /* as for shells (POSIX, 2.8.2 Exit Status for Commands) */
+        STATUS_NOT_FOUND = 127,
+        STATUS_SIGNAL = 128, /* and the signal's number */
+};
+
+struct command {
+        const char *name;
+        bool is_verb;   /* energat NAME */
+        bool is_option; /* energat --NAME */
+        bool takes_pid; /* energat --NAME PID */
+        bool takes_arguments;
+        uint32_t options; /* enum option_bit that it takes */
+        const char *usage, *summary;
+        int (*run)(const struct options *options); /* returns the exit status */
+};
+
+/* In the order of the help text. */
+#define COMMANDS(row) row(run) row(pid) row(check) row(basepower) row(status) row(version)
+
+#define COMMAND_DECLARE(name) extern const struct command command_##name;
+COMMANDS(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
+
+/*
+ * Connect to the daemon, and warn when --rapl-period differs from its sampling period.  STATUS_OK,
+ * or another exit status when it has said on stderr why not.
+ */
+int command_connect(struct connection **ret, const struct options *options);
+
+/* Say on stderr what a failed call means; returns the exit status for it. */
+int command_failed(const struct connection *c, const struct options *options, int error);
+
+/* Print a result on stdout and flush it, as below. */
+int command_print_json(const json_t *object);
+
+/* Flush stdout; says so on stderr when the result did not get through. */
+int command_finish_output(void);

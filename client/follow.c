@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "follow.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "report.h"
+#include "text.h"
+
+/* Detach and GetStatus need no measuring; a daemon that takes longer is not well. */
+#define QUICK_CALL_NS (5 * NS_PER_S)
+
+static int set_number(json_t *object, const char *key, double value)
+{
+        return isfinite(value) ? json_object_set_new(object, key, json_real(value)) : 0;
+}
+
+static json_t *follow_parameters(pid_t pid, const struct follow_options *options)
+{
+        char *name = text_to_utf8(options->name);
+        json_auto_t *p = json_pack("{s:i, s:s*}", "pid", (int)pid, "name", name);
+
+        free(name);
+        if (!name || !p || set_number(p, "interval_s", options->interval_s) < 0 ||
+            set_number(p, "gamma", options->gamma) < 0 ||
+            set_number(p, "delta", options->delta) < 0)
+                return NULL;
+        return json_incref(p);
+}
+
+int follow_start(struct follow *f, struct connection **connection, const char *path, pid_t pid,
+                 const struct follow_options *options)
+{
+        json_auto_t *parameters = follow_parameters(pid, options);
+
+        *f = (struct follow){
+                .connection = *connection,
+                .path = path,
+                .heard_ns = clock_now_ns(),
+                .total = json_object(),
+        };
+        *connection = NULL;
+        if (!parameters || !f->total)
+                return -ENOMEM;
+        return connection_send(f->connection, "io.energat.Follow", parameters, true);
+}
+
+static void hang_up(struct follow *f)
+{
+        connection_close(f->connection);
+        f->connection = NULL;
+}
+
+void follow_deinit(struct follow *f)
+{
+        hang_up(f);
+        json_decref(f->total);
+        json_decref(f->last);
+        json_decref(f->final);
+        f->total = f->last = f->final = NULL;
+}
+
+void follow_give_up(struct follow *f, const char *reason)
+{
+        snprintf(f->lost, sizeof(f->lost), "%s", reason);
+        hang_up(f);
+}
+
+/* Sorts a reply by its event.  Returns enum follow_event or -EPROTO, -ENOMEM. */
+static int take_reply(struct follow *f, json_t *reply, bool continues)
+{
+        const char *event = json_string_value(json_object_get(reply, "event"));
+        json_t *target = json_object_get(reply, "target");
+        json_t *body = json_object_get(reply, "report");
+
+        if (!event || !json_is_integer(target))
+                return -EPROTO;
+
+        if (strcmp(event, "attached") == 0 && !f->attached && continues) {
+                f->target = json_integer_value(target);
+                f->attached = true;
+                return FOLLOW_ATTACHED;
+        }
+        if (!f->attached || !report_valid(body))
+                return -EPROTO;
+        if (strcmp(event, "interval") == 0 && continues) {
+                json_decref(f->last);
+                f->last = json_incref(body);
+                return report_add(f->total, body) < 0 ? -ENOMEM : FOLLOW_INTERVAL;
+        }
+        if (strcmp(event, "final") == 0 && !continues) {
+                f->final = json_incref(body);
+                return FOLLOW_FINAL;
+        }
+        return -EPROTO;
+}
+
+int follow_next(struct follow *f)
+{
+        json_auto_t *reply = NULL;
+        bool continues = false;
+        int r;
+
+        if (!f->connection)
+                return FOLLOW_NOTHING;
+        r = connection_receive(f->connection, &reply, &continues);
+        if (r == -EAGAIN)
+                return FOLLOW_NOTHING;
+        f->heard_ns = clock_now_ns();
+        if (r == 0)
+                r = take_reply(f, reply, continues);
+
+        if (r == FOLLOW_FINAL)
+                hang_up(f);
+        else if (r < 0 && f->attached)
+                follow_give_up(f, connection_strerror(f->connection, r));
+        return r;
+}
+
+int follow_fd(const struct follow *f)
+{
+        return f->connection ? connection_fd(f->connection) : -1;
+}
+
+static int quick_call(const char *path, const char *method, json_t *parameters)
+{
+        __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
+        json_auto_t *reply = NULL;
+        int r;
+
+        r = connection_open(&c, path);
+        if (r < 0)
+                return r;
+        return connection_call(c, method, parameters, QUICK_CALL_NS, &reply);
+}
+
+int follow_detach(const struct follow *f)
+{
+        json_auto_t *parameters = json_pack("{s:I}", "target", f->target);
+
+        if (!parameters)
+                return -ENOMEM;
+        return quick_call(f->path, "io.energat.Detach", parameters);
+}
+
+void follow_probe(struct follow *f)
+{
+        int r = quick_call(f->path, "io.energat.GetStatus", NULL);
+
+        if (r == 0 || r == -EREMOTEIO) /* an answer is a sign of life, whatever it says */
+                f->heard_ns = clock_now_ns();
+        else
+                follow_give_up(f, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
+}
+
+json_t *follow_result(const struct follow *f)
+{
+        json_auto_t *total = NULL;
+        char warning[sizeof(f->lost) + 128];
+
+        if (f->final)
+                return json_deep_copy(f->final);
+        if (json_object_size(f->total) == 0)
+                return NULL;
+
+        total = json_deep_copy(f->total);
+        if (!total)
+                return NULL;
+        snprintf(warning, sizeof(warning),
+                 "no last report from energatd (%s): only the first %.3f s are counted", f->lost,
+                 report_number(total, NULL, "duration_s"));
+        return report_warn(total, warning) < 0 ? NULL : json_incref(total);
+}

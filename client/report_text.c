@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "report_text.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "report.h"
+#include "text.h"
+
+#define LABEL_WIDTH 17
+#define CELL_WIDTH  9
+#define MAX_NOTES   2
+
+#define BOLD   "\033[1m"
+#define YELLOW "\033[33m"
+#define PLAIN  "\033[0m"
+
+struct table {
+        FILE *out;
+        const json_t *report;
+        double duration_s;
+        bool dram; /* has the machine a dram meter that was read? */
+        bool colour;
+        bool *noted; /* has a note been printed? */
+};
+
+/* Energy and mean power; one dash for both when the energy is not known. */
+static void print_cells(const struct table *t, double joules)
+{
+        char energy[TEXT_NUMBER_MAX], power[TEXT_NUMBER_MAX];
+
+        text_quantity(energy, joules, "J");
+        text_quantity(power, t->duration_s > 0 ? joules / t->duration_s : NAN, "W");
+        fprintf(t->out, " %*s %*s", CELL_WIDTH, energy, CELL_WIDTH, isnan(joules) ? "" : power);
+}
+
+static void print_row(const struct table *t, const char *label, const json_t *object,
+                      const char *part, const char *package_key, const char *dram_key)
+{
+        fprintf(t->out, "  %-*s", LABEL_WIDTH, label);
+        print_cells(t, report_number(object, part, package_key));
+        if (t->dram)
+                print_cells(t, report_number(object, part, dram_key));
+        fputc('\n', t->out);
+}
+
+static void print_sockets(const struct table *t)
+{
+        const json_t *sockets = json_object_get(t->report, "sockets"), *socket;
+        size_t i;
+
+        if (json_array_size(sockets) < 2)
+                return;
+        json_array_foreach(sockets, i, socket)
+        {
+                char seconds[TEXT_NUMBER_MAX];
+
+                fprintf(t->out, "\n  socket %lld: %s CPU s\n", report_integer(socket, "socket"),
+                        text_number(seconds, report_number(socket, NULL, "cpu_s")));
+                print_row(t, "  attributed", socket, "attributed", "package_j", "dram_j");
+                print_row(t, "  share", socket, "share", "package_j", "dram_j");
+                print_row(t, "  whole socket", socket, "machine", "package_j", "dram_j");
+        }
+}
+
+static void print_table(const struct table *t)
+{
+        int pair = 2 * CELL_WIDTH + 2;
+
+        fprintf(t->out, "\n  %-*s%*s", LABEL_WIDTH, "", pair, "package");
+        if (t->dram)
+                fprintf(t->out, "%*s", pair, "dram");
+        fputc('\n', t->out);
+
+        if (t->colour)
+                fputs(BOLD, t->out);
+        print_row(t, "attributed", t->report, "attributed", "package_j", "dram_j");
+        if (t->colour)
+                fputs(PLAIN, t->out);
+        print_row(t, "share", t->report, "share", "package_j", "dram_j");
+        print_row(t, "whole machine", t->report, "machine", "package_j", "dram_j");
+        print_row(t, "  of it static", t->report, "machine", "static_package_j", "static_dram_j");
+        print_sockets(t);
+}
+
+static void print_header(const struct table *t, const char *title)
+{
+        char duration[TEXT_NUMBER_MAX], cpu[TEXT_NUMBER_MAX];
+
+        fputs("energat: ", t->out);
+        if (t->colour)
+                fputs(BOLD, t->out);
+        text_print_safe(t->out, title);
+        if (t->colour)
+                fputs(PLAIN, t->out);
+        fprintf(t->out, "  %s s, %s CPU s (", text_number(duration, t->duration_s),
+                text_number(cpu, report_number(t->report, NULL, "cpu_s")));
+        text_print_safe(t->out, report_string(t->report, "source"));
+        fputs(")\n", t->out);
+        if (report_estimated(t->report))
+                fputs("  estimated, no energy meter on this machine\n", t->out);
+}
+
+/* The first note stands apart from the table. */
+static void begin_note(const struct table *t)
+{
+        fputs(*t->noted ? "  " : "\n  ", t->out);
+        *t->noted = true;
+}
+
+/* The warning that speaks of `domain`, or -1. */
+static int warning_about(const json_t *warnings, const char *domain)
+{
+        const json_t *warning;
+        size_t i;
+
+        json_array_foreach(warnings, i, warning)
+        {
+                const char *text = json_string_value(warning);
+
+                if (text && strcasestr(text, domain))
+                        return (int)i;
+        }
+        return -1;
+}
+
+/*
+ * One line for a domain with values that are not known, with the daemon's reason, or else the
+ * warning that speaks of it.  Returns that warning's number, so that it is not said twice, or -1.
+ */
+static int print_unknown(const struct table *t, const char *domain, const char *key)
+{
+        const json_t *warnings = json_object_get(t->report, "warnings");
+        const char *what, *reason, *given;
+        size_t prefix = strlen(domain);
+        int index;
+
+        if (isnan(report_number(t->report, "machine", key))) {
+                what = "not measured";
+                reason = "no such meter on this machine, or it cannot be read";
+        } else if (isnan(report_number(t->report, "attributed", key))) {
+                what = "measured for the machine, not attributed";
+                reason = "energatd gives no reason";
+        } else {
+                return -1;
+        }
+
+        given = json_string_value(json_object_get(json_object_get(t->report, "reasons"), domain));
+        index = given ? -1 : warning_about(warnings, domain);
+        if (given)
+                reason = given;
+        else if (index >= 0)
+                reason = json_string_value(json_array_get(warnings, (size_t)index));
+        if (strncasecmp(reason, domain, prefix) == 0 && strncmp(reason + prefix, ": ", 2) == 0)
+                reason += prefix + 2;
+        begin_note(t);
+        fprintf(t->out, "%s: %s (", domain, what);
+        text_print_safe(t->out, reason);
+        fputs(")\n", t->out);
+        return index;
+}
+
+static void print_notes(const struct table *t)
+{
+        const json_t *warnings = json_object_get(t->report, "warnings"), *warning;
+        int said[MAX_NOTES];
+        size_t i;
+
+        said[0] = print_unknown(t, "package", "package_j");
+        said[1] = print_unknown(t, "dram", "dram_j");
+        json_array_foreach(warnings, i, warning)
+        {
+                const char *text = json_string_value(warning);
+
+                if (!text || (int)i == said[0] || (int)i == said[1])
+                        continue;
+                begin_note(t);
+                fprintf(t->out, "%swarning%s: ", t->colour ? YELLOW : "", t->colour ? PLAIN : "");
+                text_print_safe(t->out, text);
+                fputc('\n', t->out);
+        }
+}
+
+void report_print_text(FILE *out, const json_t *report, const char *title)
+{
+        bool noted = false;
+        const struct table t = {
+                .out = out,
+                .noted = &noted,
+                .report = report,
+                .duration_s = report_number(report, NULL, "duration_s"),
+                .dram = !isnan(report_number(report, "machine", "dram_j")),
+                .colour = text_colour(out),
+        };
+
+        print_header(&t, title);
+        print_table(&t);
+        print_notes(&t);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text for people: numbers with three significant digits, and strings of other programs made safe
+ * to print.  Numbers always have a decimal point: the program never leaves the "C" locale for
+ * anything but LC_CTYPE.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define TEXT_NUMBER_MAX 32
+
+/* "240", "7.99", "0.0123": three significant digits, no exponent; "-" when not finite. */
+const char *text_number(char text[TEXT_NUMBER_MAX], double value);
+
+/* "79.9 J", "1.23 kJ", "150 mW"; "-" when not finite. */
+const char *text_quantity(char text[TEXT_NUMBER_MAX], double value, const char *unit);
+
+/* "42 s", "12 min", "3 h 12 min", "5 d 3 h" */
+const char *text_duration(char text[TEXT_NUMBER_MAX], double seconds);
+
+/* Print a string that came from elsewhere: control characters become '?'. */
+void text_print_safe(FILE *out, const char *s);
+
+/* A copy with '?' for each byte that is not UTF-8, for JSON; free with free().  NULL: no memory. */
+char *text_to_utf8(const char *s);
+
+/* Does the user's locale write UTF-8? */
+bool text_utf8(void);
+
+/* May `out` be coloured: a terminal, not a dumb one, and NO_COLOR (no-color.org) is not set. */
+bool text_colour(FILE *out);
+
+/* One line "energat: ..." to stderr, safe to print whatever it names. */
+__attribute__((format(printf, 1, 2))) void text_message(const char *format, ...);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "accounts.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* A reading covers more than its tick when the one before failed; ticks themselves vary by less. */
+#define GAP_FACTOR 2
+
+int accounts_init(struct accounts *a, const struct meter *meter, const struct topology *topology)
+{
+        const struct domain *domains;
+        size_t n = meter_domains(meter, &domains), packages = 0;
+
+        *a = (struct accounts){.nslots = topology->nslots, .nsockets = topology->nsockets};
+        a->all = calloc(n + 1, sizeof(a->all[0]));
+        if (!a->all)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int socket = topology_socket_index(topology, domains[i].socket);
+
+                if ((domains[i].kind != DOMAIN_PACKAGE && domains[i].kind != DOMAIN_DRAM) ||
+                    socket < 0)
+                        continue;
+                packages += domains[i].kind == DOMAIN_PACKAGE;
+                a->all[a->n++] = (struct account){
+                        .domain = i,
+                        .kind = domains[i].kind == DOMAIN_PACKAGE ? ENERGY_PACKAGE : ENERGY_DRAM,
+                        .socket = (unsigned int)socket,
+                        .slots = topology_slots_of(topology, domains[i].socket, domains[i].die),
+                };
+        }
+        a->nsums = (size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + a->nslots + 1;
+        a->sums = calloc(a->nsums, sizeof(a->sums[0]));
+        if (!a->sums || !packages) {
+                int r = a->sums ? -ENOENT : -ENOMEM;
+
+                accounts_deinit(a);
+                return r;
+        }
+        return 0;
+}
+
+void accounts_deinit(struct accounts *a)
+{
+        free(a->all);
+        free(a->sums);
+        *a = (struct accounts){0};
+}
+
+/* How many domains of one kind share a socket (dies): a socket's baseline is spread over them. */
+static unsigned int siblings(const struct accounts *a, const struct account *account)
+{
+        unsigned int n = 0;
+
+        for (unsigned int i = 0; i < a->n; i++)
+                n += a->all[i].kind == account->kind && a->all[i].socket == account->socket;
+        return n;
+}
+
+void accounts_set_baseline(struct accounts *a, const struct meter *meter, const struct baseline *b)
+{
+        for (unsigned int i = 0; i < a->n; i++) {
+                struct account *account = &a->all[i];
+                double w = meter_known_base_w(meter, account->domain);
+
+                if (w < 0 && b && account->socket < b->nsockets) {
+                        w = account->kind == ENERGY_PACKAGE ? b->package_w[account->socket]
+                                                            : b->dram_w[account->socket];
+                        w /= siblings(a, account);
+                }
+                account->base_known = isfinite(w) && w >= 0 && w * 1e6 <= (double)MODEL_MAX_BASE_UW;
+                account->base_uw = account->base_known ? (uint64_t)llround(w * 1e6) : 0;
+        }
+}
+
+bool accounts_have_baseline(const struct accounts *a)
+{
+        for (unsigned int i = 0; i < a->n; i++)
+                if (a->all[i].kind == ENERGY_PACKAGE && !a->all[i].base_known)
+                        return false;
+        return true;
+}
+
+uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
+                         unsigned int nslots)
+{
+        uint64_t ns = 0;
+
+        for (unsigned int slot = 0; slot < nslots; slot++)
+                if (account->slots >> slot & 1)
+                        ns += by_slot[slot];
+        return ns;
+}
+
+uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick)
+{
+        struct account *own = &a->all[account];
+        uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, late_uj = 0;
+
+        if (!tick->known[own->domain]) {
+                *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
+                return 0;
+        }
+        energy_uj = tick->energy_uj[own->domain];
+        covered_ns = tick->covered_ns[own->domain];
+        static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
+        dynamic_uj = energy_uj - static_uj;
+        if (covered_ns > GAP_FACTOR * tick->elapsed_ns)
+                late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /
+                                                  (double)covered_ns);
+        *account_sum(a, a->sums, SUM_ENERGY_UJ, account) += energy_uj;
+        *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
+        *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj;
+        *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, account) += late_uj;
+        *account_sum(a, a->sums, SUM_DROPPED_UJ, account) = own->carry.dropped_fj / MODEL_FJ_PER_UJ;
+        return dynamic_uj - late_uj;
+}

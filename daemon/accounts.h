@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's energy accounts: one per domain that is attributed (packages and dram), with its
+ * baseline, and the running sums of everything that reports are made of.
+ *
+ * Sums only grow.  A window (an interval of a target, the time of a run) is the difference of two
+ * copies of them, so a report costs the tick nothing until it is due.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "baseline.h"
+#include "cputime.h"
+#include "meter.h"
+#include "model.h"
+#include "topology.h"
+
+enum energy_kind { ENERGY_PACKAGE, ENERGY_DRAM, ENERGY_KINDS };
+
+struct account {
+        size_t domain; /* of the meter */
+        enum energy_kind kind;
+        unsigned int socket; /* index into topology.sockets */
+        uint64_t slots;      /* mask of the topology slots behind it */
+        bool base_known;
+        uint64_t base_uw;
+        struct model_static carry;
+};
+
+/* What a column holds per account. */
+enum account_column {
+        SUM_ENERGY_UJ,
+        SUM_STATIC_UJ,
+        SUM_DYNAMIC_UJ,
+        SUM_UNATTRIBUTED_UJ,
+        SUM_TRACER_UJ,
+        SUM_UNKNOWN_NS, /* time for which the domain could not be read */
+        SUM_DROPPED_UJ, /* baseline that was not there: P0 is too high */
+        SUM_COLUMNS
+};
+
+/* And once for the machine. */
+enum machine_column {
+        SUM_TICKS,
+        SUM_MISSED_TICKS,
+        SUM_LOST_NS,
+        SUM_LOST_THREADS,
+        SUM_MERGED,
+        SUM_HIDDEN,
+        SUM_UNPLACED_NS,
+        SUM_MACHINE_COLUMNS
+};
+
+struct accounts {
+        struct account *all;
+        unsigned int n, nslots, nsockets;
+        size_t nsums;
+        uint64_t *sums;
+};
+
+/* -ENOMEM, or -ENOENT when the meter has no package domain. */
+int accounts_init(struct accounts *a, const struct meter *meter, const struct topology *topology);
+void accounts_deinit(struct accounts *a);
+
+/* Base powers from calibration (NULL: forget them); those the source knows by itself come first. */
+void accounts_set_baseline(struct accounts *a, const struct meter *meter, const struct baseline *b);
+bool accounts_have_baseline(const struct accounts *a); /* for every package */
+
+static inline uint64_t *account_sum(const struct accounts *a, uint64_t *sums,
+                                    enum account_column column, unsigned int account)
+{
+        return &sums[(size_t)column * a->n + account];
+}
+
+static inline uint64_t *machine_sum(const struct accounts *a, uint64_t *sums,
+                                    enum machine_column column)
+{
+        return &sums[(size_t)SUM_COLUMNS * a->n + column];
+}
+
+/* Busy time by slot (nslots + 1). */
+static inline uint64_t *busy_sum(const struct accounts *a, uint64_t *sums, unsigned int slot)
+{
+        return &sums[(size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + slot];
+}
+
+/* Sum of the nanoseconds in `by_slot` over the slots behind an account. */
+uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
+                         unsigned int nslots);
+
+/*
+ * Book one reading of an account's domain: energy, static and dynamic part.  Returns the dynamic
+ * energy that belongs to the present tick; what a reading after a gap brings along from before is
+ * booked as unattributed, because nobody is known to have run then and there.
+ */
+uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick);

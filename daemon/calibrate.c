@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calibrate: the idle machine's power, as the median over windows.
+ *
+ * All of it happens in the server's thread, from copies of the sampler's sums taken at the ends of
+ * each window; the tick does not know that it is being used for this.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "access.h"
+#include "baseline.h"
+#include "log.h"
+#include "server.h"
+
+#define NS_PER_S          1e9
+#define DEFAULT_PERIOD_S  2.0
+#define DEFAULT_WINDOWS   5
+#define MAX_WINDOWS       1000
+#define MAX_PERIOD_S      3600.0
+#define TIMER_ACCURACY_US 1000
+/* Busier than this and the median is no idle power; the tracer itself is well below. */
+#define MAX_BUSY_PERCENT 5.0
+#define BUSIEST          3
+
+struct busy_process {
+        char comm[PROCESS_COMM_MAX];
+        pid_t pid;
+        uint64_t cpu_ns;
+};
+
+struct calibration {
+        struct server *server;
+        struct call *call; /* NULL: the peer has gone */
+        sd_event_source *timer;
+        struct letter take, taken; /* a copy of the sums */
+        bool taking;
+        double period_s;
+        unsigned int windows, window; /* the one that runs, from 0 */
+        bool force, have_start;
+        uint64_t *sums, *sums_start; /* by the sampler, and at the window's start */
+        uint64_t now_ns, start_ns, busy_ns, busy_start_ns;
+        struct busy_process *processes, *processes_start; /* now, and at the beginning, by pid */
+        size_t nprocesses, nprocesses_start, max_processes;
+        double *package_w[TOPOLOGY_MAX_SOCKETS], *dram_w[TOPOLOGY_MAX_SOCKETS], *busy_percent;
+};
+
+static struct calibration *calibration_of(struct letter *letter, size_t offset)
+{
+        return (struct calibration *)(void *)((char *)letter - offset);
+}
+
+static void calibration_free(struct calibration *k)
+{
+        k->server->calibration = NULL;
+        sd_event_source_disable_unref(k->timer);
+        for (unsigned int i = 0; i < TOPOLOGY_MAX_SOCKETS; i++) {
+                free(k->package_w[i]);
+                free(k->dram_w[i]);
+        }
+        free(k->busy_percent);
+        free(k->sums);
+        free(k->sums_start);
+        free(k->processes);
+        free(k->processes_start);
+        free(k);
+}
+
+static void calibration_end(struct calibration *k)
+{
+        if (!k->taking)
+                calibration_free(k);
+}
+
+static void on_gone(struct call *call)
+{
+        struct calibration *k = call->state;
+
+        call_free(call);
+        k->call = NULL;
+        sd_event_source_disable_unref(k->timer);
+        k->timer = NULL;
+        calibration_end(k);
+}
+
+static void fail(struct calibration *k, const char *reason)
+{
+        struct call *call = k->call;
+
+        calibration_end(k);
+        call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", reason));
+}
+
+/* ---- in the sampler ---- */
+
+static void note_busy(const struct process *p, void *arg)
+{
+        struct calibration *k = arg;
+        uint64_t ns = 0;
+
+        for (unsigned int slot = 0; slot <= k->server->topology->nslots; slot++)
+                ns += p->cpu_ns[slot];
+        if (k->nprocesses == k->max_processes)
+                return;
+        k->processes[k->nprocesses] = (struct busy_process){.pid = p->pid, .cpu_ns = ns};
+        memcpy(k->processes[k->nprocesses++].comm, p->comm, sizeof(p->comm));
+}
+
+static void run_take(struct letter *letter)
+{
+        struct calibration *k = calibration_of(letter, offsetof(struct calibration, take));
+        const struct processes *ps = sampler_processes(k->server->sampler);
+        const struct accounts *a = sampler_accounts(k->server->sampler);
+        uint64_t started_ns;
+        const uint64_t *sums = sampler_sums(k->server->sampler, &k->now_ns, &started_ns);
+
+        memcpy(k->sums, sums, a->nsums * sizeof(*sums));
+        k->nprocesses = 0;
+        processes_each(ps, note_busy, k);
+        k->busy_ns = 0;
+        for (unsigned int slot = 0; slot <= a->nslots; slot++)
+                k->busy_ns += *busy_sum(a, k->sums, slot);
+        mailbox_push(&k->server->mailbox, &k->taken);
+}
+
+static void take(struct calibration *k)
+{
+        k->taking = true;
+        sampler_post(k->server->sampler, &k->take);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        take(userdata);
+        return 0;
+}
+
+/* ---- figures ---- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+static double median(double *values, unsigned int n)
+{
+        qsort(values, n, sizeof(*values), compare_doubles);
+        return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* Median, and median absolute deviation; NAN when a window has none. */
+static void robust(double *values, unsigned int n, double *middle, double *mad)
+{
+        for (unsigned int i = 0; i < n; i++) {
+                if (isnan(values[i])) {
+                        *middle = *mad = NAN;
+                        return;
+                }
+        }
+        *middle = median(values, n);
+        for (unsigned int i = 0; i < n; i++)
+                values[i] = fabs(values[i] - *middle);
+        *mad = median(values, n);
+}
+
+/* Power of each socket over the window that ended now. */
+static void window_powers(struct calibration *k)
+{
+        const struct accounts *a = sampler_accounts(k->server->sampler);
+        double s = (double)(k->now_ns - k->start_ns) / NS_PER_S;
+        unsigned int ncpus = 0;
+
+        for (unsigned int i = 0; i < a->nsockets; i++)
+                k->package_w[i][k->window] = k->dram_w[i][k->window] = NAN;
+        for (unsigned int i = 0; i < a->n; i++) {
+                double *w = (a->all[i].kind == ENERGY_PACKAGE ? k->package_w
+                                                              : k->dram_w)[a->all[i].socket] +
+                            k->window;
+                uint64_t uj = *account_sum(a, k->sums, SUM_ENERGY_UJ, i) -
+                              *account_sum(a, k->sums_start, SUM_ENERGY_UJ, i);
+
+                if (*account_sum(a, k->sums, SUM_UNKNOWN_NS, i) !=
+                    *account_sum(a, k->sums_start, SUM_UNKNOWN_NS, i))
+                        continue; /* not read all the time: no figure */
+                *w = (isnan(*w) ? 0 : *w) + (double)uj / 1e6 / s;
+        }
+        for (unsigned int cpu = 0; cpu < k->server->topology->ncpus; cpu++)
+                ncpus += k->server->topology->cpus[cpu].online;
+        k->busy_percent[k->window] = 100 * (double)(k->busy_ns - k->busy_start_ns) / NS_PER_S / s /
+                                     (ncpus ? ncpus : 1);
+}
+
+static json_t *powers_json(double *const w[], unsigned int nsockets, unsigned int window)
+{
+        json_t *array = json_array();
+
+        for (unsigned int i = 0; i < nsockets; i++)
+                json_array_append_new(array,
+                                      isnan(w[i][window]) ? json_null() : json_real(w[i][window]));
+        return array;
+}
+
+static json_t *baseline_powers(const double *w, unsigned int nsockets)
+{
+        json_t *array = json_array();
+
+        for (unsigned int i = 0; i < nsockets; i++)
+                json_array_append_new(array, isnan(w[i]) ? json_null() : json_real(w[i]));
+        return array;
+}
+
+static int by_cpu_time(const void *a, const void *b)
+{
+        const struct busy_process *x = a, *y = b;
+
+        return (x->cpu_ns < y->cpu_ns) - (x->cpu_ns > y->cpu_ns);
+}
+
+static int by_pid(const void *a, const void *b)
+{
+        const struct busy_process *x = a, *y = b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* What each process used since the beginning, most first. */
+static void sort_by_use(struct calibration *k)
+{
+        for (size_t i = 0; i < k->nprocesses; i++) {
+                const struct busy_process *then = bsearch(&k->processes[i], k->processes_start,
+                                                          k->nprocesses_start,
+                                                          sizeof(k->processes[0]), by_pid);
+
+                if (then && then->cpu_ns <= k->processes[i].cpu_ns)
+                        k->processes[i].cpu_ns -= then->cpu_ns;
+        }
+        qsort(k->processes, k->nprocesses, sizeof(k->processes[0]), by_cpu_time);
+}
+
+static void refuse_busy(struct calibration *k, double busy_percent)
+{
+        double total_s = k->period_s * k->windows;
+        struct call *call = k->call;
+        json_t *names = json_array();
+        char text[128], reason[256];
+
+        sort_by_use(k);
+        for (size_t i = 0; i < k->nprocesses && i < BUSIEST && k->processes[i].cpu_ns; i++) {
+                snprintf(text, sizeof(text), "%s (%d): %.1f %% of a CPU", k->processes[i].comm,
+                         k->processes[i].pid,
+                         100 * (double)k->processes[i].cpu_ns / NS_PER_S / total_s);
+                json_array_append_new(names, json_string(text));
+        }
+        snprintf(reason, sizeof(reason),
+                 "the machine is not idle: its CPUs are %.1f %% busy (at most %.0f %%); stop what "
+                 "runs, or use "
+                 "--force",
+                 busy_percent, MAX_BUSY_PERCENT);
+        calibration_end(k);
+        call_error(call, "io.energat.Busy",
+                   json_pack("{s:f, s:o, s:s}", "busy_percent", busy_percent, "processes", names,
+                             "reason", reason));
+}
+
+/* ---- the end ---- */
+
+struct new_baseline {
+        struct letter letter;
+        struct server *server;
+        struct baseline baseline;
+};
+
+static void free_new_baseline(struct letter *letter)
+{
+        free(letter);
+}
+
+static void run_set_baseline(struct letter *letter)
+{
+        struct new_baseline *n = (struct new_baseline *)(void *)letter;
+
+        sampler_set_baseline(n->server->sampler, &n->baseline);
+        n->letter.deliver = free_new_baseline;
+        mailbox_push(&n->server->mailbox, &n->letter);
+}
+
+static void describe(struct calibration *k, struct baseline *b, double *busy_percent)
+{
+        const struct accounts *a = sampler_accounts(k->server->sampler);
+        time_t now = time(NULL);
+        struct tm utc;
+
+        *b = (struct baseline){
+                .nsockets = a->nsockets, .period_s = k->period_s, .windows = k->windows};
+        baseline_describe_machine(b);
+        snprintf(b->source, sizeof(b->source), "%s",
+                 meter_source_name(sampler_meter(k->server->sampler)));
+        strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+        *busy_percent = median(k->busy_percent, k->windows);
+        for (unsigned int i = 0; i < a->nsockets; i++) {
+                robust(k->package_w[i], k->windows, &b->package_w[i], &b->package_mad_w[i]);
+                robust(k->dram_w[i], k->windows, &b->dram_w[i], &b->dram_mad_w[i]);
+                b->package_percent[i] = *busy_percent;
+                b->dram_percent[i] = NAN;
+        }
+}
+
+static void finish(struct calibration *k)
+{
+        struct server *s = k->server;
+        struct call *call = k->call;
+        struct new_baseline *n;
+        double busy_percent;
+        char why[CONFIG_PATH_MAX + 64];
+        int r;
+
+        n = calloc(1, sizeof(*n));
+        if (!n) {
+                fail(k, strerror(ENOMEM));
+                return;
+        }
+        describe(k, &n->baseline, &busy_percent);
+        for (unsigned int i = 0; i < n->baseline.nsockets; i++) {
+                if (isnan(n->baseline.package_w[i])) {
+                        free(n);
+                        fail(k, "a package could not be read all the time; see 'energat --check'");
+                        return;
+                }
+        }
+        if (busy_percent > MAX_BUSY_PERCENT && !k->force) {
+                free(n);
+                refuse_busy(k, busy_percent);
+                return;
+        }
+        r = baseline_save(&n->baseline, s->config->state_dir, why, sizeof(why));
+        if (r < 0) {
+                free(n);
+                fail(k, why);
+                return;
+        }
+        if (!s->baseline)
+                s->baseline = malloc(sizeof(*s->baseline));
+        if (s->baseline)
+                *s->baseline = n->baseline;
+        s->baseline_problem[0] = '\0';
+        snprintf(why, sizeof(why), "%s/%s", s->config->state_dir, BASELINE_FILE);
+        log_notice("new baseline in %s", why);
+        json_t *result = json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:s}", "event", "done", "window",
+                                   (int)k->windows, "windows", (int)k->windows, "package_w",
+                                   baseline_powers(n->baseline.package_w, n->baseline.nsockets),
+                                   "dram_w",
+                                   baseline_powers(n->baseline.dram_w, n->baseline.nsockets),
+                                   "busy_percent", busy_percent, "path", why);
+
+        n->server = s;
+        n->letter.deliver = run_set_baseline;
+        sampler_post(s->sampler, &n->letter);
+        calibration_end(k);
+        call_reply(call, result, false);
+}
+
+static int next_window(struct calibration *k)
+{
+        uint64_t now;
+        int r;
+
+        memcpy(k->sums_start, k->sums,
+               sampler_accounts(k->server->sampler)->nsums * sizeof(uint64_t));
+        k->start_ns = k->now_ns;
+        k->busy_start_ns = k->busy_ns;
+        sd_event_source_disable_unref(k->timer);
+        k->timer = NULL;
+        r = sd_event_now(k->server->event, CLOCK_MONOTONIC, &now);
+        if (r < 0)
+                return r;
+        return sd_event_add_time(k->server->event, &k->timer, CLOCK_MONOTONIC,
+                                 now + (uint64_t)(k->period_s * 1e6), TIMER_ACCURACY_US, on_timer,
+                                 k);
+}
+
+static void on_taken(struct letter *letter)
+{
+        struct calibration *k = calibration_of(letter, offsetof(struct calibration, taken));
+        const struct accounts *a = sampler_accounts(k->server->sampler);
+        int r;
+
+        k->taking = false;
+        if (!k->call) {
+                calibration_free(k);
+                return;
+        }
+        if (k->have_start) {
+                if (k->now_ns == k->start_ns) { /* no tick since */
+                        take(k);
+                        return;
+                }
+                window_powers(k);
+                k->window++;
+                if (k->call->more) {
+                        call_reply(k->call,
+                                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:n}", "event",
+                                             "window", "window", (int)k->window, "windows",
+                                             (int)k->windows, "package_w",
+                                             powers_json(k->package_w, a->nsockets, k->window - 1),
+                                             "dram_w",
+                                             powers_json(k->dram_w, a->nsockets, k->window - 1),
+                                             "busy_percent", k->busy_percent[k->window - 1],
+                                             "path"),
+                                   true);
+                        if (!k->server->calibration) /* the peer was dropped, and k with it */
+                                return;
+                }
+                if (k->window == k->windows) {
+                        finish(k);
+                        return;
+                }
+        }
+        if (!k->have_start) {
+                struct busy_process *processes = k->processes;
+
+                k->processes = k->processes_start;
+                k->processes_start = processes;
+                k->nprocesses_start = k->nprocesses;
+                qsort(processes, k->nprocesses, sizeof(*processes), by_pid);
+                k->have_start = true;
+        }
+        r = next_window(k);
+        if (r < 0)
+                fail(k, strerror(-r));
+}
+
+static bool get_positive(const json_t *parameters, const char *name, double most, double *value)
+{
+        const json_t *v = json_object_get(parameters, name);
+
+        if (!v || json_is_null(v))
+                return true;
+        if (!json_is_number(v))
+                return false;
+        *value = json_number_value(v);
+        return isfinite(*value) && *value > 0 && *value <= most;
+}
+
+static int allocate(struct calibration *k)
+{
+        const struct accounts *a = sampler_accounts(k->server->sampler);
+        bool good;
+
+        k->max_processes = 65536;
+        k->sums = calloc(a->nsums, sizeof(*k->sums));
+        k->sums_start = calloc(a->nsums, sizeof(*k->sums_start));
+        k->busy_percent = calloc(k->windows, sizeof(*k->busy_percent));
+        k->processes = calloc(k->max_processes, sizeof(*k->processes));
+        k->processes_start = calloc(k->max_processes, sizeof(*k->processes));
+        good = k->processes_start && k->sums && k->sums_start && k->busy_percent && k->processes;
+        for (unsigned int i = 0; i < a->nsockets; i++) {
+                k->package_w[i] = calloc(k->windows, sizeof(double));
+                k->dram_w[i] = calloc(k->windows, sizeof(double));
+                good = good && k->package_w[i] && k->dram_w[i];
+        }
+        return good ? 0 : -ENOMEM;
+}
+
+void method_calibrate(struct call *call)
+{
+        struct server *s = call->server;
+        double period_s = DEFAULT_PERIOD_S, windows = DEFAULT_WINDOWS;
+        struct calibration *k;
+        struct denial denial;
+
+        access_administer(&denial, call_peer(call), "calibrate");
+        if (denial.rule) {
+                call_denied(call, &denial);
+                return;
+        }
+        if (!get_positive(call->parameters, "period_s", MAX_PERIOD_S, &period_s) ||
+            period_s < (double)s->config->tick_ns / NS_PER_S) {
+                call_invalid_parameter(call, "period_s");
+                return;
+        }
+        if (!get_positive(call->parameters, "windows", MAX_WINDOWS, &windows) ||
+            windows != floor(windows)) {
+                call_invalid_parameter(call, "windows");
+                return;
+        }
+        if (meter_known_base_w(sampler_meter(s->sampler),
+                               sampler_accounts(s->sampler)->all[0].domain) >= 0) {
+                call_error(
+                        call, "io.energat.Failed",
+                        json_pack("{s:s}", "reason",
+                                  "there is no energy meter to calibrate: base power of source "
+                                  "\"estimate\" is energy.estimate_idle_w of the configuration"));
+                return;
+        }
+        if (s->calibration) {
+                call_error(call, "io.energat.TooMany",
+                           json_pack("{s:s, s:i}", "what", "calibrations at a time", "limit", 1));
+                return;
+        }
+        k = calloc(1, sizeof(*k));
+        if (!k) {
+                call_error(call, "io.energat.Failed",
+                           json_pack("{s:s}", "reason", strerror(ENOMEM)));
+                return;
+        }
+        s->calibration = k;
+        k->server = s;
+        k->call = call;
+        k->period_s = period_s;
+        k->windows = (unsigned int)windows;
+        k->force = json_is_true(json_object_get(call->parameters, "force"));
+        k->take.deliver = run_take;
+        k->taken.deliver = on_taken;
+        if (allocate(k) < 0) {
+                fail(k, strerror(ENOMEM));
+                return;
+        }
+        call->state = k;
+        call->gone = on_gone;
+        take(k);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU accounting from /proc, for machines where BPF cannot be used.
+ *
+ * Four times a second every process is looked at.  What it used since the last look is counted
+ * where it ran last.  Not seen: processes that begin and end between two looks, the last part of
+ * every other one, and descendants whose parent has gone before they are met.  The kernel's own sum
+ * of busy time
+ * (/proc/stat, in clock ticks) tells how much that is, so that those who stay are not charged for
+ * it.
+ *
+ * Time comes from /proc/PID/task/TID/schedstat in nanoseconds where the kernel has it, else from
+ * /proc/PID/stat in clock ticks.  Formats: proc(5), Documentation/scheduler/sched-stats.rst.
+ */
+#include "cputime.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "procfs.h"
+
+#define NS_PER_S       1000000000ull
+#define LOOK_PERIOD_NS 250000000ull
+#define TABLE_SIZE     65536u /* power of two; more processes share chains */
+/* /proc/stat counts in clock ticks, per CPU: less than this is rounding. */
+#define SLACK_TICKS 2
+
+struct known {
+        struct known *next;
+        struct process *process;
+        uint64_t start_ticks, cpu_ticks, cpu_ns;
+        uint64_t look; /* the last one it was met in */
+};
+
+struct proc_accounting {
+        char *root;
+        struct processes *ps;
+        const struct topology *topology;
+        bool schedstat;
+        long hz;
+        struct known *table[TABLE_SIZE];
+        uint64_t look, looked_ns;
+        uint64_t counted_ns[TOPOLOGY_MAX_SLOTS + 1]; /* charged to processes or to nobody */
+        uint64_t busy_start_ns[TOPOLOGY_MAX_SLOTS + 1], idle_start_ns;
+        bool started;
+};
+
+static uint64_t monotonic_ns(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t ticks_to_ns(const struct proc_accounting *p, uint64_t ticks)
+{
+        return ticks * (NS_PER_S / (uint64_t)p->hz);
+}
+
+static unsigned int slot_of_cpu(const struct proc_accounting *p, int cpu)
+{
+        if (cpu < 0 || (unsigned int)cpu >= p->topology->ncpus || p->topology->cpus[cpu].slot < 0)
+                return p->topology->nslots;
+        return (unsigned int)p->topology->cpus[cpu].slot;
+}
+
+/* First number of a schedstat file: time on the CPU, in ns. */
+static bool schedstat_ns(const char *path, uint64_t *ns)
+{
+        FILE *f = fopen(path, "re");
+        unsigned long long value;
+        bool good;
+
+        if (!f)
+                return false;
+        good = fscanf(f, "%llu", &value) == 1;
+        fclose(f);
+        *ns = good ? value : 0;
+        return good;
+}
+
+/* CPU time of the threads that a process has now. */
+static bool threads_ns(const struct proc_accounting *p, pid_t pid, uint64_t *total)
+{
+        char path[PATH_MAX];
+        struct dirent *entry;
+        DIR *dir;
+
+        snprintf(path, sizeof(path), "%s/%d/task", p->root, pid);
+        dir = opendir(path);
+        if (!dir)
+                return false;
+        *total = 0;
+        while ((entry = readdir(dir))) {
+                uint64_t ns;
+
+                if (!isdigit((unsigned char)entry->d_name[0]))
+                        continue;
+                snprintf(path, sizeof(path), "%s/%d/task/%.20s/schedstat", p->root, pid,
+                         entry->d_name);
+                if (schedstat_ns(path, &ns))
+                        *total += ns;
+        }
+        closedir(dir);
+        return true;
+}
+
+/* CPU time of a process so far.  Threads that have gone are in the clock ticks only. */
+static uint64_t process_ns(const struct proc_accounting *p, pid_t pid,
+                           const struct procfs_stat *stat)
+{
+        uint64_t ticks_ns = ticks_to_ns(p, stat->cpu_ticks), ns;
+
+        if (!p->schedstat || !threads_ns(p, pid, &ns))
+                return ticks_ns;
+        return ns > ticks_ns ? ns : ticks_ns;
+}
+
+static struct known **known_find(struct proc_accounting *p, pid_t pid)
+{
+        struct known **at = &p->table[(uint32_t)pid & (TABLE_SIZE - 1)];
+
+        while (*at && (*at)->process->pid != pid)
+                at = &(*at)->next;
+        return at;
+}
+
+static void known_remove(struct proc_accounting *p, struct known **at)
+{
+        struct known *k = *at;
+
+        *at = k->next;
+        processes_death(p->ps, k->process);
+        free(k);
+}
+
+static int charge(struct proc_accounting *p, struct known *k, const struct procfs_stat *stat,
+                  struct cputime_totals *totals)
+{
+        unsigned int slot = slot_of_cpu(p, stat->cpu);
+        uint64_t now_ns;
+        int64_t ns;
+
+        if (stat->cpu_ticks == k->cpu_ticks && k->cpu_ns)
+                return 0; /* what is below a tick is taken with the next one */
+        now_ns = process_ns(p, k->process->pid, stat);
+        ns = (int64_t)(now_ns - k->cpu_ns);
+        k->cpu_ticks = stat->cpu_ticks;
+        if (ns <= 0)
+                return 0;
+        k->cpu_ns = now_ns;
+        totals->busy_ns[slot] += (uint64_t)ns;
+        p->counted_ns[slot] += (uint64_t)ns;
+        return processes_ran(p->ps, k->process, slot, ns);
+}
+
+static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *totals)
+{
+        struct known **at = known_find(p, pid), *k;
+        struct procfs_stat stat;
+        int r;
+
+        if (procfs_stat(&stat, p->root, pid) < 0 || stat.state == 'Z' || stat.state == 'X')
+                return 0; /* gone: not met in this look */
+        if (*at && (*at)->start_ticks != stat.start_ticks)
+                known_remove(p, at); /* another process with the same number */
+        k = *at;
+        if (!k) {
+                k = calloc(1, sizeof(*k));
+                if (!k)
+                        return -ENOMEM;
+                r = processes_birth(p->ps, &k->process, pid, ticks_to_ns(p, stat.start_ticks),
+                                    stat.comm, stat.flags & PROCFS_PF_KTHREAD,
+                                    processes_find(p->ps, stat.ppid));
+                if (r < 0) {
+                        free(k);
+                        return r;
+                }
+                k->start_ticks = stat.start_ticks;
+                if (!p->started) { /* what it used before us is not ours */
+                        k->cpu_ticks = stat.cpu_ticks;
+                        k->cpu_ns = process_ns(p, pid, &stat);
+                }
+                *at = k;
+        }
+        k->look = p->look;
+        k->process->threads = (unsigned int)stat.threads;
+        process_rename(k->process, stat.comm);
+        return charge(p, k, &stat, totals);
+}
+
+/* Busy and idle time by slot from /proc/stat: user nice system idle iowait irq softirq steal. */
+static int read_kernel_sums(struct proc_accounting *p, uint64_t *busy_ns, uint64_t *idle_ns)
+{
+        char path[PATH_MAX], text[1024];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/stat", p->root);
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+        memset(busy_ns, 0, (TOPOLOGY_MAX_SLOTS + 1) * sizeof(*busy_ns));
+        *idle_ns = 0;
+        while (fgets(text, sizeof(text), f)) {
+                unsigned long long user, nice, system, idle, iowait, irq, softirq;
+                int cpu;
+
+                if (sscanf(text, "cpu%d %llu %llu %llu %llu %llu %llu %llu", &cpu, &user, &nice,
+                           &system, &idle, &iowait, &irq, &softirq) != 8)
+                        continue;
+                busy_ns[slot_of_cpu(p, cpu)] += ticks_to_ns(p,
+                                                            user + nice + system + irq + softirq);
+                *idle_ns += ticks_to_ns(p, idle + iowait);
+        }
+        fclose(f);
+        return 0;
+}
+
+/* Busy time that no process was met for. */
+static void count_nobody(struct proc_accounting *p, struct cputime_totals *totals,
+                         struct cputime_losses *losses)
+{
+        uint64_t busy[TOPOLOGY_MAX_SLOTS + 1], idle,
+                slack = ticks_to_ns(p, SLACK_TICKS) * p->topology->ncpus;
+
+        if (read_kernel_sums(p, busy, &idle) < 0)
+                return;
+        totals->idle_ns = idle - p->idle_start_ns;
+        totals->idle_known = true;
+        for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
+                uint64_t kernel = busy[slot] - p->busy_start_ns[slot], missing;
+
+                if (kernel <= p->counted_ns[slot] + slack)
+                        continue;
+                missing = kernel - p->counted_ns[slot];
+                p->counted_ns[slot] += missing;
+                totals->busy_ns[slot] += missing;
+                totals->nobody_ns[slot] += missing;
+                losses->lost_ns += missing;
+        }
+}
+
+static int look(struct proc_accounting *p, struct cputime_totals *totals)
+{
+        struct dirent *entry;
+        DIR *dir = opendir(p->root);
+        int r = 0;
+
+        if (!dir)
+                return -errno;
+        p->look++;
+        while (r >= 0 && (entry = readdir(dir)))
+                if (isdigit((unsigned char)entry->d_name[0]))
+                        r = meet(p, (pid_t)strtol(entry->d_name, NULL, 10), totals);
+        closedir(dir);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < TABLE_SIZE; i++) {
+                struct known **at = &p->table[i];
+
+                while (*at) {
+                        if ((*at)->look != p->look)
+                                known_remove(p, at);
+                        else
+                                at = &(*at)->next;
+                }
+        }
+        return 0;
+}
+
+static int proc_collect(void *state, bool force, struct cputime_totals *totals,
+                        struct cputime_losses *losses)
+{
+        struct proc_accounting *p = state;
+        uint64_t now = monotonic_ns(), online = 0;
+        int r;
+
+        if (!force && now - p->looked_ns < LOOK_PERIOD_NS)
+                return 0;
+        r = look(p, totals);
+        if (r < 0)
+                return r;
+        count_nobody(p, totals, losses);
+        for (unsigned int cpu = 0; cpu < p->topology->ncpus; cpu++)
+                online += p->topology->cpus[cpu].online;
+        totals->cpu_wall_ns += online * (now - p->looked_ns);
+        p->looked_ns = now;
+        return 1;
+}
+
+static void proc_close(void *state)
+{
+        struct proc_accounting *p = state;
+
+        for (uint32_t i = 0; i < TABLE_SIZE; i++) {
+                for (struct known *k = p->table[i], *next; k; k = next) {
+                        next = k->next;
+                        free(k);
+                }
+        }
+        free(p->root);
+        free(p);
+}
+
+static int proc_open(void **ret, const struct cputime_config *config,
+                     const struct topology *topology, struct processes *ps, char *why,
+                     size_t why_size)
+{
+        struct proc_accounting *p = calloc(1, sizeof(*p));
+        struct cputime_totals before = {0};
+        char path[PATH_MAX];
+        uint64_t ns;
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->root = strdup(config->proc_root);
+        if (!p->root) {
+                free(p);
+                return -ENOMEM;
+        }
+        p->ps = ps;
+        p->topology = topology;
+        p->hz = sysconf(_SC_CLK_TCK);
+        snprintf(path, sizeof(path), "%s/self/schedstat", p->root);
+        p->schedstat = schedstat_ns(path, &ns);
+        r = look(p, &before);
+        if (r >= 0)
+                r = read_kernel_sums(p, p->busy_start_ns, &p->idle_start_ns);
+        if (r < 0) {
+                snprintf(why, why_size, "proc: cannot read %s: %s", p->root, strerror(-r));
+                proc_close(p);
+                return r;
+        }
+        memset(p->counted_ns, 0, sizeof(p->counted_ns));
+        p->started = true;
+        p->looked_ns = monotonic_ns();
+        *ret = p;
+        return 0;
+}
+
+static void proc_set_topology(void *state, const struct topology *topology)
+{
+        ((struct proc_accounting *)state)->topology = topology;
+}
+
+static const char *proc_describe(const void *state)
+{
+        return ((const struct proc_accounting *)state)->schedstat ? "proc (schedstat)"
+                                                                  : "proc (stat)";
+}
+
+static const char *proc_precision(const void *state)
+{
+        return ((const struct proc_accounting *)state)->schedstat
+                       ? "every process four times a second; what lives shorter is not seen, and "
+                         "every process's "
+                         "last quarter of a second may be missing"
+                       : "every process four times a second, in clock ticks; what lives shorter is "
+                         "not seen, and "
+                         "every process's last quarter of a second may be missing";
+}
+
+const struct cputime_driver cputime_proc = {
+        .name = "proc",
+        .open = proc_open,
+        .collect = proc_collect,
+        .set_topology = proc_set_topology,
+        .describe = proc_describe,
+        .precision = proc_precision,
+        .exact = false,
+        .close = proc_close,
+};

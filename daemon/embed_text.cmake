@@ -1,0 +1,10 @@
+# cmake -DINPUT=FILE -DOUTPUT=FILE.h -DNAME=symbol -P embed_text.cmake: a text file as a C string
+file(STRINGS ${INPUT} lines)
+set(out "/* made from a text file; do not edit */\nconst char ${NAME}[] =\n")
+foreach(line IN LISTS lines)
+        string(REPLACE "\\" "\\\\" line "${line}")
+        string(REPLACE "\"" "\\\"" line "${line}")
+        string(APPEND out "        \"${line}\\n\"\n")
+endforeach()
+string(APPEND out "        ;\n")
+file(WRITE ${OUTPUT} "${out}")

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* Follow and Detach: a target's life as the server sees it. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "report_json.h"
+#include "server.h"
+
+#define NAME_MAX_BYTES 256
+#define MAX_INTERVAL_S 86400.0
+#define NS_PER_S       1e9
+
+/*
+ * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter of ours
+ * is on its way: letters are parts of this object.
+ */
+struct follow {
+        struct follow *next, *prev;
+        struct server *server;
+        struct call *call; /* NULL: the peer has gone */
+        struct target *target;
+        uint64_t id;
+        uid_t uid;
+        pid_t pid; /* as the peer calls it */
+        char name[NAME_MAX_BYTES + 1];
+        struct letter attach, attached, detach, detached;
+        int attach_result;
+        bool in_sampler; /* between a successful attach and the farewell */
+        bool detaching;  /* a detach letter is on its way */
+};
+
+static struct follow *follow_of(struct letter *letter, size_t offset)
+{
+        return (struct follow *)(void *)((char *)letter - offset);
+}
+
+static void follow_free(struct follow *f)
+{
+        if (f->prev)
+                f->prev->next = f->next;
+        else
+                f->server->follows = f->next;
+        if (f->next)
+                f->next->prev = f->prev;
+        target_free(f->target);
+        free(f);
+}
+
+static void follow_free_when_done(struct follow *f)
+{
+        if (!f->in_sampler && !f->detaching)
+                follow_free(f);
+}
+
+/* ---- in the sampler ---- */
+
+static void run_attach(struct letter *letter)
+{
+        struct follow *f = follow_of(letter, offsetof(struct follow, attach));
+
+        f->attach_result = sampler_follow(f->server->sampler, f->target);
+        mailbox_push(&f->server->mailbox, &f->attached);
+}
+
+static void run_detach(struct letter *letter)
+{
+        struct follow *f = follow_of(letter, offsetof(struct follow, detach));
+
+        sampler_unfollow(f->server->sampler, f->target);
+        mailbox_push(&f->server->mailbox, &f->detached);
+}
+
+/* ---- in the server ---- */
+
+static void follow_detach(struct follow *f)
+{
+        if (!f->in_sampler || f->detaching)
+                return;
+        f->detaching = true;
+        sampler_post(f->server->sampler, &f->detach);
+}
+
+static void on_detached(struct letter *letter)
+{
+        struct follow *f = follow_of(letter, offsetof(struct follow, detached));
+
+        f->detaching = false;
+        follow_free_when_done(f);
+}
+
+static void on_gone(struct call *call)
+{
+        struct follow *f = call->state;
+
+        call_free(call);
+        f->call = NULL;
+        follow_detach(f);
+}
+
+static json_t *answer(const struct follow *f, const char *event, const struct report *r)
+{
+        const struct report_header header = {.sampler = f->server->sampler,
+                                             .topology = f->server->topology,
+                                             .pid = f->pid,
+                                             .name = f->name,
+                                             .gamma = f->target->gamma,
+                                             .delta = f->target->delta};
+
+        return json_pack("{s:s, s:I, s:o}", "event", event, "target", (json_int_t)f->id, "report",
+                         r ? report_json(&header, r) : json_null());
+}
+
+static void reports_send(struct follow *f)
+{
+        const struct report *r;
+
+        while ((r = target_peek(f->target))) {
+                if (f->call) {
+                        bool last = r->event == REPORT_FINAL;
+                        struct call *call = f->call;
+
+                        if (last)
+                                f->call = NULL;
+                        if (last || call->more)
+                                call_reply(call, answer(f, last ? "final" : "interval", r), !last);
+                }
+                target_next(f->target);
+        }
+}
+
+static void on_news(struct letter *letter)
+{
+        struct target *t = (struct target *)(void *)((char *)letter -
+                                                     offsetof(struct target, news));
+
+        target_news_taken(t);
+        reports_send(t->owner);
+}
+
+static void on_farewell(struct letter *letter)
+{
+        struct target *t = (struct target *)(void *)((char *)letter -
+                                                     offsetof(struct target, farewell));
+        struct follow *f = t->owner;
+
+        reports_send(f);
+        f->in_sampler = false;
+        follow_free_when_done(f);
+}
+
+static void on_attached(struct letter *letter)
+{
+        struct follow *f = follow_of(letter, offsetof(struct follow, attached));
+        struct call *call = f->call;
+
+        if (f->attach_result < 0) {
+                int r = f->attach_result;
+                pid_t pid = f->pid;
+
+                f->in_sampler = false;
+                follow_free_when_done(f);
+                if (!call)
+                        return;
+                if (r == -ESRCH)
+                        call_error(call, "io.energat.NoSuchProcess",
+                                   json_pack("{s:i}", "pid", (int)pid));
+                else
+                        call_error(call, "io.energat.Failed",
+                                   json_pack("{s:s}", "reason", strerror(-r)));
+                return;
+        }
+        if (!call) /* it went away meanwhile */
+                follow_detach(f);
+        else if (call->more)
+                call_reply(call, answer(f, "attached", NULL), true);
+}
+
+/* An optional number within bounds.  false: it is there and wrong. */
+static bool get_number(const json_t *parameters, const char *name, double above, double most,
+                       double *value)
+{
+        const json_t *v = json_object_get(parameters, name);
+
+        if (!v || json_is_null(v))
+                return true;
+        if (!json_is_number(v))
+                return false;
+        *value = json_number_value(v);
+        return isfinite(*value) && *value > above && *value <= most;
+}
+
+void method_follow(struct call *call)
+{
+        const struct config *config = call->server->config;
+        const struct peer *peer = call_peer(call);
+        const json_t *pid = json_object_get(call->parameters, "pid");
+        const json_t *name = json_object_get(call->parameters, "name");
+        double gamma = config->gamma, delta = config->delta,
+               interval_s = (double)config->interval_ns / NS_PER_S;
+        double tick_s = (double)config->tick_ns / NS_PER_S;
+        struct procfs_status status;
+        struct procfs_stat stat;
+        struct denial denial;
+        struct follow *f;
+        pid_t real_pid;
+
+        if (!json_is_integer(pid) || json_integer_value(pid) < 1 ||
+            json_integer_value(pid) > INT32_MAX) {
+                call_invalid_parameter(call, "pid");
+                return;
+        }
+        if (name && !json_is_null(name) &&
+            (!json_is_string(name) || json_string_length(name) > NAME_MAX_BYTES)) {
+                call_invalid_parameter(call, "name");
+                return;
+        }
+        if (!get_number(call->parameters, "gamma", 0, 1, &gamma)) {
+                call_invalid_parameter(call, "gamma");
+                return;
+        }
+        if (!get_number(call->parameters, "delta", 0, 1, &delta)) {
+                call_invalid_parameter(call, "delta");
+                return;
+        }
+        if (!get_number(call->parameters, "interval_s", tick_s * (1 - 1e-9), MAX_INTERVAL_S,
+                        &interval_s)) {
+                call_invalid_parameter(call, "interval_s");
+                return;
+        }
+        real_pid = procfs_pid_in_namespace_of("/proc", peer->pid, (pid_t)json_integer_value(pid));
+        if (real_pid < 0 || procfs_status(&status, "/proc", real_pid) < 0 ||
+            procfs_stat(&stat, "/proc", real_pid) < 0) {
+                call_error(call, "io.energat.NoSuchProcess",
+                           json_pack("{s:I}", "pid", json_integer_value(pid)));
+                return;
+        }
+        access_follow(&denial, peer, &status, (uint64_t)llround(interval_s * NS_PER_S));
+        if (denial.rule) {
+                call_denied(call, &denial);
+                return;
+        }
+        if (status.tgid != real_pid) {
+                call_error(call, "io.energat.Failed",
+                           json_pack("{s:s}", "reason",
+                                     "that is a thread; follow the process it belongs to"));
+                return;
+        }
+        f = calloc(1, sizeof(*f));
+        if (!f || target_new(&f->target, sampler_accounts(call->server->sampler),
+                             &call->server->mailbox, f) < 0) {
+                free(f);
+                call_error(call, "io.energat.Failed",
+                           json_pack("{s:s}", "reason", strerror(ENOMEM)));
+                return;
+        }
+        f->server = call->server;
+        f->call = call;
+        f->id = ++call->server->last_target;
+        f->uid = peer->uid;
+        f->pid = (pid_t)json_integer_value(pid);
+        strcpy(f->name, json_is_string(name) && json_string_length(name) ? json_string_value(name)
+                                                                         : stat.comm);
+        f->attach.deliver = run_attach;
+        f->attached.deliver = on_attached;
+        f->detach.deliver = run_detach;
+        f->detached.deliver = on_detached;
+        f->target->news.deliver = on_news;
+        f->target->farewell.deliver = on_farewell;
+        f->target->pid = real_pid;
+        f->target->start_ticks = stat.start_ticks;
+        f->target->gamma = gamma;
+        f->target->delta = delta;
+        f->target->interval_ns = (uint64_t)llround(interval_s * NS_PER_S);
+        f->target->intervals = call->more;
+        f->next = call->server->follows;
+        if (f->next)
+                f->next->prev = f;
+        call->server->follows = f;
+        call->state = f;
+        call->gone = on_gone;
+        f->in_sampler = true;
+        sampler_post(call->server->sampler, &f->attach);
+}
+
+void method_detach(struct call *call)
+{
+        const struct peer *peer = call_peer(call);
+        json_int_t id = json_integer_value(json_object_get(call->parameters, "target"));
+
+        for (struct follow *f = call->server->follows; f; f = f->next) {
+                /* Whether somebody else's target exists is nobody's business. */
+                if (f->id != (uint64_t)id || (f->uid != peer->uid && !peer->trusted))
+                        continue;
+                follow_detach(f);
+                call_reply(call, json_object(), false);
+                return;
+        }
+        call_error(call, "io.energat.NoSuchTarget", json_pack("{s:I}", "target", id));
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "mailbox.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int mailbox_init(struct mailbox *m)
+{
+        m->newest = NULL;
+        m->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return m->fd < 0 ? -errno : 0;
+}
+
+void mailbox_deinit(struct mailbox *m)
+{
+        if (m->fd >= 0)
+                close(m->fd);
+        m->fd = -1;
+}
+
+void mailbox_push(struct mailbox *m, struct letter *letter)
+{
+        uint64_t one = 1;
+
+        letter->next = __atomic_load_n(&m->newest, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(&m->newest, &letter->next, letter, 1, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED))
+                ;
+        /* Fails only when the count is at its limit, and then the receiver is awake already. */
+        if (write(m->fd, &one, sizeof(one)) < 0)
+                return;
+}
+
+void mailbox_deliver(struct mailbox *m)
+{
+        struct letter *list, *ordered = NULL, *next;
+        uint64_t count;
+
+        /* Clear first: a letter pushed after this makes the descriptor readable again. */
+        if (read(m->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+                return;
+        for (list = __atomic_exchange_n(&m->newest, NULL, __ATOMIC_ACQUIRE); list; list = next) {
+                next = list->next;
+                list->next = ordered;
+                ordered = list;
+        }
+        for (; ordered; ordered = next) {
+                next = ordered->next;
+                ordered->deliver(ordered);
+        }
+}

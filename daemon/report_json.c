@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "report_json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#define NS_PER_S 1e9
+/* Fewer missed ticks than one in a hundred are what any busy machine has; they are in the status.
+ */
+#define MISSED_WORTH_SAYING 100
+
+static const char *const kind_names[ENERGY_KINDS] = {"package", "dram"};
+
+json_t *json_joules(bool known, uint64_t uj)
+{
+        return known ? json_real((double)uj / 1e6) : json_null();
+}
+
+static void __attribute__((format(printf, 2, 3))) warn(json_t *warnings, const char *format, ...)
+{
+        char text[512];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        json_array_append_new(warnings, json_string(text));
+}
+
+void warnings_of_source(json_t *warnings, const struct sampler *sampler)
+{
+        const struct meter *meter = sampler_meter(sampler);
+        const struct domain *domains;
+        size_t n = meter_domains(meter, &domains);
+        char text[256];
+
+        if (!accounts_have_baseline(sampler_accounts(sampler)))
+                warn(warnings,
+                     "no baseline: the idle machine's power is counted as used by programs; "
+                     "run 'energat --basepower' while it is idle");
+        if (!cputime_exact(sampler_cputime(sampler)))
+                warn(warnings, "CPU time is counted by %s: %s",
+                     cputime_name(sampler_cputime(sampler)),
+                     cputime_precision(sampler_cputime(sampler)));
+        for (size_t i = 0; i < n; i++) {
+                meter_fault_text(meter, i, text, sizeof(text));
+                if (text[0])
+                        warn(warnings, "%s: %s", domains[i].label, text);
+        }
+}
+
+void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine)
+{
+        (void)sampler;
+        if (machine[SUM_MISSED_TICKS] * MISSED_WORTH_SAYING > machine[SUM_TICKS])
+                warn(warnings,
+                     "%llu ticks were missed and are part of longer ones (%llu ticks were made)",
+                     (unsigned long long)machine[SUM_MISSED_TICKS],
+                     (unsigned long long)machine[SUM_TICKS]);
+        if (machine[SUM_MERGED])
+                warn(warnings,
+                     "the process table was full: %llu processes are counted in the one that "
+                     "started them; raise accounting.max_processes",
+                     (unsigned long long)machine[SUM_MERGED]);
+        if (machine[SUM_LOST_THREADS] || machine[SUM_LOST_NS])
+                warn(warnings, "CPU time was lost for want of memory: %llu threads, %.3f s",
+                     (unsigned long long)machine[SUM_LOST_THREADS],
+                     (double)machine[SUM_LOST_NS] / NS_PER_S);
+        if (machine[SUM_UNPLACED_NS])
+                warn(warnings, "%.3f s of CPU time was on CPUs whose socket was not known yet",
+                     (double)machine[SUM_UNPLACED_NS] / NS_PER_S);
+}
+
+/* A kind of energy over all sockets: known only if it is on each. */
+struct total {
+        bool known, base_known, gap, base_high;
+        uint64_t energy_uj, static_uj, share_uj, tracer_uj;
+        double attributed_j;
+};
+
+static struct total total_of(const struct report *r, enum energy_kind kind)
+{
+        struct total t = {.known = true, .base_known = true};
+
+        for (unsigned int i = 0; i < r->nsockets; i++) {
+                const struct energy_report *e = &r->sockets[i].energy[kind];
+
+                t.known &= e->known;
+                t.base_known &= e->base_known;
+                t.gap |= e->gap;
+                t.base_high |= e->base_high;
+                t.energy_uj += e->energy_uj;
+                t.static_uj += e->static_uj;
+                t.share_uj += e->share_uj;
+                t.tracer_uj += e->tracer_uj;
+                t.attributed_j += e->attributed_j;
+        }
+        return t;
+}
+
+static json_t *machine_json(bool known[], bool base[], uint64_t energy_uj[], uint64_t static_uj[])
+{
+        return json_pack(
+                "{s:o, s:o, s:o, s:o}", "package_j",
+                json_joules(known[ENERGY_PACKAGE], energy_uj[ENERGY_PACKAGE]), "dram_j",
+                json_joules(known[ENERGY_DRAM], energy_uj[ENERGY_DRAM]), "static_package_j",
+                json_joules(known[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
+                            static_uj[ENERGY_PACKAGE]),
+                "static_dram_j",
+                json_joules(known[ENERGY_DRAM] && base[ENERGY_DRAM], static_uj[ENERGY_DRAM]));
+}
+
+static json_t *pair_json(json_t *package, json_t *dram)
+{
+        return json_pack("{s:o, s:o}", "package_j", package, "dram_j", dram);
+}
+
+static json_t *real_or_null(bool known, double value)
+{
+        return known ? json_real(value) : json_null();
+}
+
+static json_t *socket_json(const struct report_header *h, const struct report *r, unsigned int i)
+{
+        const struct socket_report *s = &r->sockets[i];
+        const struct energy_report *p = &s->energy[ENERGY_PACKAGE], *d = &s->energy[ENERGY_DRAM];
+        bool dram = d->known && d->credit >= 0; /* used by somebody we know of */
+        bool known[] = {p->known, d->known}, base[] = {p->base_known, d->base_known};
+        uint64_t energy[] = {p->energy_uj, d->energy_uj}, fixed[] = {p->static_uj, d->static_uj};
+
+        return json_pack(
+                "{s:i, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:o}", "socket", h->topology->sockets[i],
+                "cpu_s", (double)s->cpu_ns / NS_PER_S, "busy_s", (double)s->busy_ns / NS_PER_S,
+                "package_credit", p->credit > 0 ? p->credit : 0.0, "dram_credit",
+                real_or_null(d->credit >= 0, d->credit), "attributed",
+                pair_json(real_or_null(p->known, p->attributed_j),
+                          real_or_null(dram, d->attributed_j)),
+                "share",
+                pair_json(json_joules(p->known, p->share_uj), json_joules(dram, d->share_uj)),
+                "tracer",
+                pair_json(json_joules(p->known, p->tracer_uj), json_joules(dram, d->tracer_uj)),
+                "machine", machine_json(known, base, energy, fixed));
+}
+
+static double realtime_of(uint64_t monotonic)
+{
+        struct timespec real, mono;
+
+        clock_gettime(CLOCK_REALTIME, &real);
+        clock_gettime(CLOCK_MONOTONIC, &mono);
+        return (double)(real.tv_sec - mono.tv_sec) +
+               (double)(real.tv_nsec - mono.tv_nsec) / NS_PER_S + (double)monotonic / NS_PER_S;
+}
+
+static void warnings_of_totals(json_t *warnings, const struct total totals[])
+{
+        for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
+                if (totals[kind].gap && totals[kind].known)
+                        warn(warnings, "%s energy could not be read all the time: it is incomplete",
+                             kind_names[kind]);
+                if (totals[kind].known && totals[kind].base_high)
+                        warn(warnings,
+                             "%s: the machine used less than its baseline at times; measure it "
+                             "again "
+                             "with 'energat --basepower'",
+                             kind_names[kind]);
+        }
+}
+
+json_t *report_json(const struct report_header *h, const struct report *r)
+{
+        struct total totals[ENERGY_KINDS] = {total_of(r, ENERGY_PACKAGE), total_of(r, ENERGY_DRAM)};
+        const struct total *p = &totals[ENERGY_PACKAGE], *d = &totals[ENERGY_DRAM];
+        bool known[] = {p->known, d->known}, base[] = {p->base_known, d->base_known},
+             dram = d->known;
+        uint64_t energy[] = {p->energy_uj, d->energy_uj}, fixed[] = {p->static_uj, d->static_uj};
+        json_t *warnings = json_array(), *sockets = json_array(), *reasons = json_object();
+
+        for (unsigned int i = 0; i < r->nsockets; i++) {
+                dram &= r->sockets[i].energy[ENERGY_DRAM].credit >= 0;
+                json_array_append_new(sockets, socket_json(h, r, i));
+        }
+        if (!d->known)
+                json_object_set_new(reasons, "dram",
+                                    json_string("this machine has no dram domain"));
+        else if (!dram)
+                json_object_set_new(
+                        reasons, "dram",
+                        json_string("the target's memory was not measured in this time"));
+        if (!p->base_known)
+                json_object_set_new(reasons, "static", json_string("there is no baseline"));
+        warnings_of_source(warnings, h->sampler);
+        warnings_of_totals(warnings, totals);
+        warnings_of_window(warnings, h->sampler, r->machine);
+        if (r->event == REPORT_FINAL && r->detached)
+                warn(warnings, "processes of the target were still running at the end");
+        return json_pack(
+                "{s:s, s:b, s:i, s:s, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:o, s:o, s:o, s:o, s:o, "
+                "s:o, s:o}",
+                "source", meter_source_name(sampler_meter(h->sampler)), "estimated",
+                meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name", h->name,
+                "time", realtime_of(r->end_ns), "duration_s",
+                (double)(r->end_ns - r->start_ns) / NS_PER_S, "cpu_s", (double)r->cpu_ns / NS_PER_S,
+                "processes", (int)r->processes, "threads", (int)r->threads, "gamma", h->gamma,
+                "delta", h->delta, "attributed",
+                pair_json(real_or_null(p->known, p->attributed_j),
+                          real_or_null(dram, d->attributed_j)),
+                "share",
+                pair_json(json_joules(p->known, p->share_uj), json_joules(dram, d->share_uj)),
+                "tracer",
+                pair_json(json_joules(p->known, p->tracer_uj), json_joules(dram, d->tracer_uj)),
+                "machine", machine_json(known, base, energy, fixed), "sockets", sockets, "reasons",
+                reasons, "warnings", warnings);
+}

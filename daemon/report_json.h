@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports as the JSON of io.energat.  Microjoules become joules here, and unknown becomes null. */
+#pragma once
+
+#include <jansson.h>
+
+#include "sampler.h"
+#include "target.h"
+
+struct report_header {
+        const struct sampler *sampler;
+        const struct topology *topology;
+        pid_t pid; /* as the peer calls it */
+        const char *name;
+        double gamma, delta;
+};
+
+/* A new reference to a Report, or NULL when out of memory. */
+json_t *report_json(const struct report_header *header, const struct report *report);
+
+/* Warnings that hold for everything that is measured now; appended to `warnings`. */
+void warnings_of_source(json_t *warnings, const struct sampler *sampler);
+/* The same from what happened in a window. */
+void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine);
+
+json_t *json_joules(bool known, uint64_t uj);

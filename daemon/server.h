@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server: Varlink over a Unix socket, on sd-event, in the main thread.
+ *
+ * A connection carries one call at a time, as Varlink says; further calls wait in the socket.
+ * A method answers at once or later, once or (with "more") many times.  Limits hold for connections
+ * in all and per user, for the length of a call and for the bytes a slow reader lets pile up.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "config.h"
+#include "mailbox.h"
+#include "sampler.h"
+
+#define SERVER_MAX_CONNECTIONS          1024
+#define SERVER_MAX_CONNECTIONS_PER_USER 256 /* but root's */
+#define SERVER_MAX_OUTPUT               (1024 * 1024)
+
+struct peer {
+        pid_t pid;
+        uid_t uid;
+        bool trusted; /* root, or member of group energat */
+};
+
+struct connection;
+struct server;
+
+/* A call in progress.  Freed when answered for the last time, or by call_gone() of its method. */
+struct call {
+        struct server *server;
+        struct connection *connection; /* NULL: the peer has gone */
+        const char *method;            /* full name */
+        json_t *parameters;            /* an object */
+        bool more, oneway;
+        /* the peer has gone: the method must end, then call call_free() */
+        void (*gone)(struct call *call);
+        void *state; /* the method's */
+};
+
+struct server {
+        sd_event *event;
+        const struct config *config;
+        struct sampler *sampler;
+        const struct topology *topology;
+        struct mailbox mailbox; /* letters to the main thread */
+        struct connection *connections;
+        unsigned int nconnections;
+        int listen_fd;
+        sd_event_source *listen_source, *mailbox_source;
+        char *path; /* to unlink at the end; NULL: the socket was given to us */
+        struct follow *follows;
+        struct calibration *calibration; /* the one that runs, or NULL */
+        uint64_t last_target;
+        char baseline_problem[512]; /* why there is no baseline, or "" */
+        struct baseline *baseline;  /* in force, or NULL */
+};
+
+int server_new(struct server **ret, sd_event *event, const struct config *config,
+               const struct topology *topology, struct sampler *sampler);
+void server_free(struct server *s);
+
+/*
+ * Make the socket: a stale one is replaced, one that a daemon answers on is -EADDRINUSE.
+ * `why` (512 bytes) says what happened on failure.
+ */
+int server_listen(struct server *s, const char *path, char *why, size_t why_size);
+
+const struct peer *call_peer(const struct call *call);
+
+/* Answer.  `parameters` is taken over.  continues: more answers follow (only where call->more). */
+void call_reply(struct call *call, json_t *parameters, bool continues);
+/* Answer with an error; `parameters` (may be NULL) is taken over.  Ends the call. */
+void call_error(struct call *call, const char *error, json_t *parameters);
+void call_invalid_parameter(struct call *call, const char *parameter);
+void call_free(struct call *call);
+
+/* The methods of io.energat: the table ends with a NULL name. */
+struct method {
+        const char *name; /* without the interface */
+        void (*run)(struct call *call);
+};
+
+extern const struct method energat_methods[];
+extern const char energat_interface[]; /* the text of io.energat.varlink */
+
+/* methods, one file each group */
+void method_follow(struct call *call);
+void method_detach(struct call *call);
+void method_calibrate(struct call *call);
+void method_check(struct call *call);
+void method_status(struct call *call);
+void method_rows(struct call *call);

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The rig of the live tests: a simulated meter, a daemon that reads it, and what a test needs to
+# say what it saw.  Sourced by every test_*.sh, which then calls:
+#
+#   rig_start_sim [OPTION...]     energysim, base 20 W and 10 W per core unless told otherwise
+#   rig_baseline WATTS [DRAM]     baseline_power.json in EnergAt's form, before the daemon starts
+#   rig_start_daemon [OPTION...]  energatd on the simulator; ends the test when it does not come up
+#   rig_run ARGUMENT...           energat with the rig's socket, within RIG_LIMIT_S seconds
+#   rig_as USER COMMAND...        the same as another user: energat, energatd or loadgen by name
+#   rig_stop                      stops both; each must end well
+#   check TEXT COMMAND...         one test: passes when COMMAND succeeds
+#   pass TEXT, fail TEXT, skip TEXT REASON
+#
+# Output is TAP (testanything.org).  The script's exit status is 0 when all passed, 1 when one
+# failed, 77 when all were skipped, which CTest shows as skipped.
+#
+# Everything is in one temporary directory, $RIG, that goes when the script ends, and so do all
+# processes, on Ctrl-C and SIGTERM too: by the trap below.  Should the shell be killed by SIGKILL,
+# the kernel ends the processes (setpriv --pdeathsig) and only the directory stays.  Nothing lives
+# longer than RIG_LIFETIME_S in any case.
+
+set -uo pipefail
+
+RIG_LIMIT_S=${RIG_LIMIT_S:-60}        # for one call of energat
+RIG_LIFETIME_S=${RIG_LIFETIME_S:-600} # for daemon and simulator
+RIG_START_S=10                        # to come up, and to go down
+RIG_PASSED=0
+RIG_FAILED=0
+RIG_SKIPPED=0
+RIG_SIM_PID=
+RIG_DAEMON_JOB=
+export RIG_DAEMON_PID= # for the tests that look at the process itself
+RIG_JOBS=()
+
+: "${ENERGAT_BIN_DIR:?the directory of energat and energatd}"
+RIG_BIN_DIR=${RIG_BIN_DIR:-$ENERGAT_BIN_DIR/rig}
+RIG=$(mktemp -d "${TMPDIR:-/tmp}/energat-rig.XXXXXX") || exit 1
+chmod 0755 "$RIG" # other users have to reach the socket
+mkdir "$RIG/state" "$RIG/bin"
+mkdir -m 1777 "$RIG/shared" # where other users may write
+printf '# the rig: defaults\n' >"$RIG/energatd.conf"
+
+# --- what a test says -----------------------------------------------------------------------------
+
+rig_count() {
+        echo $((RIG_PASSED + RIG_FAILED + RIG_SKIPPED))
+}
+
+# note TEXT...: for the reader of the results, each TEXT on lines of its own
+note() {
+        printf '%s\n' "$@" | sed 's/^/# /'
+}
+
+pass() {
+        RIG_PASSED=$((RIG_PASSED + 1))
+        printf 'ok %d - %s\n' "$(rig_count)" "$1"
+}
+
+fail() {
+        RIG_FAILED=$((RIG_FAILED + 1))
+        printf 'not ok %d - %s\n' "$(rig_count)" "$1"
+}
+
+skip() {
+        RIG_SKIPPED=$((RIG_SKIPPED + 1))
+        printf 'ok %d - %s # SKIP %s\n' "$(rig_count)" "$1" "$2"
+}
+
+check() {
+        local text=$1
+        shift
+        if "$@"; then
+                pass "$text"
+        else
+                fail "$text"
+        fi
+}
+
+# --- what a test compares -------------------------------------------------------------------------
+
+is_number() {
+        [[ $1 =~ ^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]]
+}
+
+# within VALUE EXPECTED PERCENT [ABSOLUTE]: the larger of the two tolerances counts
+within() {
+        if ! is_number "$1" || ! is_number "$2"; then
+                note "'$1' compared with '$2': not two numbers"
+                return 1
+        fi
+        awk -v value="$1" -v expected="$2" -v percent="$3" -v absolute="${4:-0}" 'BEGIN {
+                limit = percent / 100 * (expected < 0 ? -expected : expected)
+                if (limit < absolute + 0)
+                        limit = absolute + 0
+                off = value - expected
+                printf "# %.6g, expected %.6g: off by %.3g", value, expected, off
+                if (expected != 0)
+                        printf " (%+.2f %%)", 100 * off / expected
+                printf ", allowed %.3g\n", limit
+                exit !(off <= limit && -off <= limit)
+        }'
+}
+
+# at_most VALUE LIMIT
+at_most() {
+        if ! is_number "$1" || ! is_number "$2"; then
+                note "'$1' compared with '$2': not two numbers"
+                return 1
+        fi
+        awk -v value="$1" -v limit="$2" 'BEGIN {
+                printf "# %.6g, at most %.6g\n", value, limit
+                exit !(value + 0 <= limit + 0)
+        }'
+}
+
+# equal VALUE EXPECTED, as strings
+equal() {
+        [[ $1 == "$2" ]] && return 0
+        note "'$1', expected '$2'"
+        return 1
+}
+
+# matches TEXT REGEX: TEXT has a line that matches
+matches() {
+        grep -Eq -- "$2" <<<"$1" && return 0
+        note "no line matches '$2' in:" "$1"
+        return 1
+}
+
+# json FILE FILTER: a value of a JSON file, "null" when it is not there.  A file that is no JSON
+# gives a text that no comparison takes for a value.
+json() {
+        local value
+        value=$(jq -r "$2" "$1" 2>&1) || value="no JSON in $1: $value"
+        printf '%s\n' "$value"
+}
+
+# calculate EXPRESSION, of numbers
+calculate() {
+        awk "BEGIN { printf \"%.9f\\n\", $1 }" 2>/dev/null || echo "no number: $1"
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+        local tries=$(($1 * 20))
+        shift
+        while ! "$@"; do
+                tries=$((tries - 1))
+                [[ $tries -gt 0 ]] || return 1
+                sleep 0.05
+        done
+}
+
+# --- what a test starts ---------------------------------------------------------------------------
+
+rig_is_root() {
+        [[ $(id -u) -eq 0 ]]
+}
+
+# Ends the test, skipped, when it is not run by root.
+rig_require_root() {
+        rig_is_root && return 0
+        skip "$(basename "$0" .sh)" "energatd must be started by root, this is $(id -un)"
+        exit
+}
+
+rig_sockets() {
+        cat /sys/devices/system/cpu/cpu*/topology/physical_package_id | sort -un | wc -l
+}
+
+# The given word once for each socket, as elements of a JSON array.
+rig_per_socket() {
+        local i n
+        n=$(rig_sockets)
+        for ((i = 0; i < n; i++)); do
+                [[ $i -eq 0 ]] || printf ', '
+                printf '%s' "$1"
+        done
+}
+
+rig_baseline() {
+        printf '{"pkg_base_w": [%s], "dram_base_w": [%s],\n "pkg_base_percents": [%s], "dram_base_percents": [%s]}\n' \
+                "$(rig_per_socket "$1")" "$(rig_per_socket "${2:-null}")" \
+                "$(rig_per_socket 0.0)" "$(rig_per_socket 0.0)" \
+                >"$RIG/state/baseline_power.json"
+}
+
+rig_is_running() {
+        kill -0 "$1" 2>/dev/null
+}
+
+rig_sim_is_ready() {
+        ! rig_is_running "$RIG_SIM_PID" || grep -q '^ready$' "$RIG/sim.out"
+}
+
+rig_start_sim() {
+        : >"$RIG/sim.out"
+        setpriv --pdeathsig TERM "$RIG_BIN_DIR/energysim" --root "$RIG/powercap" \
+                --truth "$RIG/sim.truth" --duration "$RIG_LIFETIME_S" --base 20 --per-core 10 "$@" \
+                >"$RIG/sim.out" 2>"$RIG/sim.log" </dev/null &
+        RIG_SIM_PID=$!
+        if ! wait_for "$RIG_START_S" rig_sim_is_ready || ! rig_is_running "$RIG_SIM_PID"; then
+                fail "the simulator starts"
+                note "$(cat "$RIG/sim.log")"
+                exit 1
+        fi
+        note "$(tail -n 1 "$RIG/sim.log")"
+}
+
+# rig_truth FILTER: of the simulator, at most 0.1 s old
+rig_truth() {
+        json "$RIG/sim.truth" "$1"
+}
+
+# rig_control COMMAND ZONE: have a zone fail or heal, and wait until it does
+rig_control() {
+        local before
+        before=$(rig_truth .commands)
+        timeout 5 sh -c 'echo "$1" >"$2"' - "$*" "$RIG/powercap/control" || return 1
+        wait_for 2 rig_commands_above "$before"
+}
+
+rig_commands_above() {
+        [[ $(rig_truth .commands) -gt $1 ]]
+}
+
+# A listening socket of that path: flag __SO_ACCEPTCON, and nothing has to be sent to find out.
+rig_listens() {
+        awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' \
+                /proc/net/unix
+}
+
+rig_daemon_is_up() {
+        ! rig_is_running "$RIG_DAEMON_JOB" || rig_listens "$RIG/energat.sock"
+}
+
+# Exit status 3 is "no energatd"; 124 and 137 are timeout's.
+rig_daemon_answers() {
+        timeout -k 1 5 "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" --check \
+                >/dev/null 2>&1 </dev/null
+        case $? in
+        3 | 124 | 137) return 1 ;;
+        *) return 0 ;;
+        esac
+}
+
+rig_start_daemon() {
+        # timeout(1) passes SIGTERM on; the shell in between tells the daemon's own pid.
+        setpriv --pdeathsig TERM timeout -k 5 "$RIG_LIFETIME_S" \
+                sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$RIG/daemon.pid" \
+                "$ENERGAT_BIN_DIR/energatd" --config "$RIG/energatd.conf" \
+                --socket "$RIG/energat.sock" --state-dir "$RIG/state" \
+                --powercap-root "$RIG/powercap" "$@" \
+                >"$RIG/daemon.log" 2>&1 </dev/null &
+        RIG_DAEMON_JOB=$!
+        if ! wait_for "$RIG_START_S" rig_daemon_is_up || ! rig_is_running "$RIG_DAEMON_JOB" ||
+                ! rig_daemon_answers; then
+                fail "energatd starts and answers within $RIG_START_S s"
+                note "its log:" "$(cat "$RIG/daemon.log")"
+                exit 1
+        fi
+        RIG_DAEMON_PID=$(cat "$RIG/daemon.pid")
+}
+
+rig_run() {
+        setpriv --pdeathsig TERM timeout --foreground -k 5 "$RIG_LIMIT_S" \
+                "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" "$@"
+}
+
+# Copies: the build directory can be below one that other users cannot enter.
+rig_copy_programs() {
+        [[ -e $RIG/bin/energat ]] ||
+                install -m 0755 "$ENERGAT_BIN_DIR/energat" "$ENERGAT_BIN_DIR/energatd" \
+                        "$RIG_BIN_DIR/loadgen" "$RIG/bin/"
+}
+
+rig_as() {
+        local user=$1 program=$2
+        shift 2
+        rig_copy_programs || return 1
+        (cd / && ENERGAT_SOCKET=$RIG/energat.sock exec timeout --foreground -k 5 "$RIG_LIMIT_S" \
+                runuser -u "$user" -- "$RIG/bin/$program" "$@")
+}
+
+# rig_background COMMAND...: its pid is in RIG_PID; ended with the test.  Unlike with a bare "&",
+# SIGINT and SIGQUIT are not ignored.
+rig_background() {
+        setpriv --pdeathsig TERM env --default-signal=INT,QUIT "$@" &
+        RIG_PID=$!
+        RIG_JOBS+=("$RIG_PID")
+}
+
+# --- how a test ends ------------------------------------------------------------------------------
+
+rig_has_ended() {
+        ! rig_is_running "$1"
+}
+
+# rig_end PID: SIGTERM, SIGKILL when that is not enough; the process's status
+rig_end() {
+        kill -TERM "$1" 2>/dev/null
+        wait_for "$RIG_START_S" rig_has_ended "$1" || kill -KILL "$1" 2>/dev/null
+        wait "$1"
+}
+
+rig_stop_daemon() {
+        local status early=
+        [[ -n $RIG_DAEMON_JOB ]] || return 0
+        rig_is_running "$RIG_DAEMON_JOB" || early="before it was told to, "
+        rig_end "$RIG_DAEMON_JOB"
+        status=$?
+        RIG_DAEMON_JOB=
+        RIG_DAEMON_PID=
+        if [[ -z $early && $status -eq 0 ]] &&
+                ! grep -Eq 'AddressSanitizer|LeakSanitizer|runtime error:' "$RIG/daemon.log"; then
+                pass "energatd ends well"
+        else
+                fail "energatd ends well (${early}status $status)"
+                note "its log:" "$(cat "$RIG/daemon.log")"
+        fi
+}
+
+rig_stop_sim() {
+        local status early=
+        [[ -n $RIG_SIM_PID ]] || return 0
+        rig_is_running "$RIG_SIM_PID" || early="before it was told to, "
+        rig_end "$RIG_SIM_PID"
+        status=$?
+        RIG_SIM_PID=
+        [[ -z $early && $status -eq 0 ]] && return 0
+        fail "the simulator ends well (${early}status $status)"
+        note "$(cat "$RIG/sim.log")"
+}
+
+rig_stop() {
+        rig_stop_daemon
+        rig_stop_sim
+}
+
+rig_finish() {
+        local status=$? job
+        trap - EXIT
+        trap '' INT TERM HUP
+        for job in "${RIG_JOBS[@]}"; do
+                rig_is_running "$job" && rig_end "$job" 2>/dev/null
+        done
+        rig_stop
+        if [[ $RIG_FAILED -gt 0 && -s $RIG/daemon.log ]]; then
+                note "the end of energatd's log:" "$(tail -n 20 "$RIG/daemon.log")"
+        fi
+        rm -rf "$RIG"
+        printf '1..%d\n' "$(rig_count)"
+        printf '# passed %d, failed %d, skipped %d\n' "$RIG_PASSED" "$RIG_FAILED" "$RIG_SKIPPED"
+        [[ $RIG_FAILED -eq 0 ]] || exit 1
+        [[ $status -eq 0 ]] || exit "$status"
+        [[ $RIG_PASSED -gt 0 ]] && exit 0
+        [[ $RIG_SKIPPED -gt 0 ]] && exit 77
+        note "nothing was tested"
+        exit 1
+}
+
+trap rig_finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+for rig_program in jq setpriv runuser timeout awk; do
+        if ! command -v "$rig_program" >/dev/null; then
+                fail "the test machine has $rig_program"
+                exit 1
+        fi
+done
+for rig_program in "$ENERGAT_BIN_DIR/energat" "$ENERGAT_BIN_DIR/energatd" \
+        "$RIG_BIN_DIR/energysim" "$RIG_BIN_DIR/loadgen"; do
+        if [[ ! -x $rig_program ]]; then
+                fail "$rig_program is built"
+                exit 1
+        fi
+done
