@@ -66,18 +66,12 @@ struct {
         __type(value, struct cpu_state);
 } cpus SEC(".maps");
 
-/* Two u32 per place: [0] queue of dirty rows (0: not written yet), [1] ring of free rows. */
-struct place {
-        __u32 dirty_row;
-        __u32 free_row;
-};
-
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
         __uint(map_flags, BPF_F_MMAPABLE);
         __uint(max_entries, 1);
         __type(key, __u32);
-        __type(value, struct place);
+        __type(value, struct row_place);
 } places SEC(".maps");
 
 extern const struct rq runqueues __ksym; /* only tick_all: not on kernels without KALLSYMS_ALL */
@@ -98,7 +92,7 @@ static __always_inline unsigned int task_state(struct task_struct *task)
 static __noinline int row_queue(__u32 number)
 {
         struct row *row = row_at(number);
-        struct place *place;
+        struct row_place *place;
         __u32 at;
 
         if (!row || __sync_lock_test_and_set(&row->dirty, 1))
@@ -131,7 +125,7 @@ static __always_inline __u32 row_take(void)
         for (int i = 0; i < 32; i++) {
                 __u64 head = *(volatile __u64 *)&counters.free_head;
                 __u32 at = (__u32)head & nrows_mask, number;
-                struct place *place;
+                struct row_place *place;
 
                 if ((__u32)head == *(volatile __u32 *)&control.free_tail)
                         return ROW_NONE;

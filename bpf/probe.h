@@ -73,6 +73,12 @@ struct row_info {
         char comm[16];
 };
 
+/* One place each of two rings, with as many places as there are rows. */
+struct row_place {
+        __u32 dirty_row; /* the queue of dirty rows; 0: not written yet */
+        __u32 free_row;  /* the ring of free rows */
+};
+
 /*
  * One per possible CPU, one cache line each.  The clock is the run queue's clock_task: the
  * scheduler's own, which leaves out interrupt and stolen time where the kernel accounts them.

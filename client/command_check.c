@@ -85,7 +85,8 @@ static int print_text(const json_t *lines, bool ok)
         size_t i;
 
         json_array_foreach(lines, i, line) print_line(line, width, colour);
-        puts(ok ? "\nthis machine can be measured" : "\nthis machine cannot be measured yet");
+        puts(ok ? "\nthis machine can be measured"
+                : "\nthis machine cannot be measured: see what is marked fail");
         return command_finish_output();
 }
 
