@@ -14,6 +14,7 @@
 
 #include "baseline.h"
 #include "config.h"
+#include "hotplug.h"
 #include "log.h"
 #include "sampler.h"
 #include "server.h"
@@ -235,7 +236,7 @@ static void raise_descriptor_limit(void)
         }
 }
 
-static int serve(const struct config *config, const struct topology *topology)
+static int serve(const struct config *config, struct topology *topology)
 {
         struct source_config sources = {.powercap_root = config->powercap_root,
                                         .sysfs_root = "/sys",
@@ -244,6 +245,7 @@ static int serve(const struct config *config, const struct topology *topology)
                                         .estimate_busy_w = config->estimate_busy_w};
         struct sampler *sampler = NULL;
         struct server *server = NULL;
+        struct hotplug *hotplug = NULL;
         sd_event *event = NULL;
         char why[WHY_MAX];
         int r;
@@ -276,6 +278,9 @@ static int serve(const struct config *config, const struct topology *topology)
                 log_error("cannot listen: %s", why);
                 goto end;
         }
+        r = hotplug_new(&hotplug, event, topology, sampler);
+        if (r < 0)
+                log_warning("cannot hear of CPUs that come and go: %s", strerror(-r));
         r = sampler_start(sampler);
         if (r < 0) {
                 log_error("cannot start sampling: %s", strerror(-r));
@@ -296,6 +301,7 @@ static int serve(const struct config *config, const struct topology *topology)
                 log_error("the event loop failed: %s", strerror(-r));
         sampler_stop(sampler);
 end:
+        hotplug_free(hotplug);
         server_free(server);
         sampler_free(sampler);
         sd_event_unref(event);

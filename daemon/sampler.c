@@ -501,6 +501,19 @@ void sampler_set_baseline(struct sampler *s, const struct baseline *baseline)
         accounts_set_baseline(&s->accounts, s->meter, baseline);
 }
 
+void sampler_set_topology(struct sampler *s, const struct topology *topology)
+{
+        unsigned int n = topology->ncpus < s->topology.ncpus ? topology->ncpus : s->topology.ncpus;
+
+        for (unsigned int cpu = 0; cpu < n; cpu++) {
+                s->topology.cpus[cpu] = topology->cpus[cpu];
+                /* A place that no CPU had at the start has no account. */
+                if (s->topology.cpus[cpu].slot >= (int)s->topology.nslots)
+                        s->topology.cpus[cpu].slot = TOPOLOGY_NO_SLOT;
+        }
+        cputime_set_topology(s->cputime, &s->topology);
+}
+
 unsigned int sampler_targets(const struct sampler *s)
 {
         return s->ntargets;
@@ -544,21 +557,11 @@ void sampler_free(struct sampler *s)
         processes_deinit(&s->processes);
         accounts_deinit(&s->accounts);
         meter_close(s->meter);
-        free(s->topology.cpus);
+        topology_deinit(&s->topology);
         free(s->pending_uj);
         free(s->unowned_before_ns);
         free(s->weights);
         free(s);
-}
-
-static int copy_topology(struct topology *to, const struct topology *from)
-{
-        *to = *from;
-        to->cpus = malloc(from->ncpus * sizeof(from->cpus[0]));
-        if (!to->cpus)
-                return -ENOMEM;
-        memcpy(to->cpus, from->cpus, from->ncpus * sizeof(from->cpus[0]));
-        return 0;
 }
 
 int sampler_new(struct sampler **ret, const struct config *config, const struct topology *topology,
@@ -576,17 +579,17 @@ int sampler_new(struct sampler **ret, const struct config *config, const struct 
         s->timer_fd = s->mailbox.fd = -1;
         s->tick_ns = config->tick_ns;
         why[0] = '\0';
-        if ((r = copy_topology(&s->topology, topology)) < 0 ||
+        if ((r = topology_copy(&s->topology, topology)) < 0 ||
             (r = mailbox_init(&s->mailbox)) < 0 ||
-            (r = meter_open(&s->meter, config->source, sources, topology, why, why_size)) < 0)
+            (r = meter_open(&s->meter, config->source, sources, &s->topology, why, why_size)) < 0)
                 goto fail;
-        r = accounts_init(&s->accounts, s->meter, topology);
+        r = accounts_init(&s->accounts, s->meter, &s->topology);
         if (r == -ENOENT)
                 snprintf(why, why_size, "%s: there is no package domain to attribute",
                          meter_source_name(s->meter));
         if (r < 0 || (r = processes_init(&s->processes, topology->nslots, s->accounts.n)) < 0 ||
-            (r = cputime_open(&s->cputime, &accounting, topology, &s->processes, why, why_size)) <
-                    0)
+            (r = cputime_open(&s->cputime, &accounting, &s->topology, &s->processes, why,
+                              why_size)) < 0)
                 goto fail;
         s->pending_uj = calloc(s->accounts.n, sizeof(s->pending_uj[0]));
         s->unowned_before_ns = calloc(s->accounts.nslots + 1, sizeof(s->unowned_before_ns[0]));

@@ -56,4 +56,6 @@ void sampler_unfollow(struct sampler *s, struct target *target);
 const struct processes *sampler_processes(const struct sampler *s);
 const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t *started_ns);
 void sampler_set_baseline(struct sampler *s, const struct baseline *baseline);
+/* Which CPUs are online, and where.  Places that were not there at the start have no account. */
+void sampler_set_topology(struct sampler *s, const struct topology *topology);
 unsigned int sampler_targets(const struct sampler *s);

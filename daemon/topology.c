@@ -522,6 +522,16 @@ void topology_deinit(struct topology *t)
         *t = (struct topology){0};
 }
 
+int topology_copy(struct topology *to, const struct topology *from)
+{
+        *to = *from;
+        to->cpus = malloc(from->ncpus * sizeof(from->cpus[0]));
+        if (!to->cpus)
+                return -ENOMEM;
+        memcpy(to->cpus, from->cpus, from->ncpus * sizeof(from->cpus[0]));
+        return 0;
+}
+
 int topology_refresh(struct topology *t, const char *sysfs)
 {
         cleanup_fd int sysfd = -1;

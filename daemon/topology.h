@@ -55,6 +55,8 @@ struct topology {
  */
 int topology_init(struct topology *t, const char *sysfs);
 void topology_deinit(struct topology *t);
+/* Another of its own.  -ENOMEM. */
+int topology_copy(struct topology *to, const struct topology *from);
 
 /*
  * Read which CPUs are online now and the places of those that have become so.  New slots are

@@ -197,7 +197,8 @@ rig_sim_is_ready() {
 
 rig_start_sim() {
         : >"$RIG/sim.out"
-        setpriv --pdeathsig TERM "$RIG_BIN_DIR/energysim" --root "$RIG/powercap" \
+        # In a session of its own: Ctrl-C is the test's, which then stops everything in order.
+        setpriv --pdeathsig TERM setsid "$RIG_BIN_DIR/energysim" --root "$RIG/powercap" \
                 --truth "$RIG/sim.truth" --duration "$RIG_LIFETIME_S" --base 20 --per-core 10 "$@" \
                 >"$RIG/sim.out" 2>"$RIG/sim.log" </dev/null &
         RIG_SIM_PID=$!
@@ -353,6 +354,7 @@ rig_finish() {
         rm -rf "$RIG"
         printf '1..%d\n' "$(rig_count)"
         printf '# passed %d, failed %d, skipped %d\n' "$RIG_PASSED" "$RIG_FAILED" "$RIG_SKIPPED"
+        [[ $status -le 128 ]] || exit "$status" # interrupted
         [[ $RIG_FAILED -eq 0 ]] || exit 1
         [[ $status -eq 0 ]] || exit "$status"
         [[ $RIG_PASSED -gt 0 ]] && exit 0
@@ -366,7 +368,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-for rig_program in jq setpriv runuser timeout awk; do
+for rig_program in jq setpriv setsid runuser timeout awk; do
         if ! command -v "$rig_program" >/dev/null; then
                 fail "the test machine has $rig_program"
                 exit 1
