@@ -42,7 +42,8 @@ struct cputime_losses {
         uint64_t lost_ns; /* CPU time that no process was charged for (at most) */
         uint64_t merged;  /* processes counted together with their parent: table full */
         uint64_t lost_threads;
-        uint64_t unseen_ns; /* CPU time of threads that were born without memory for them (at most) */
+        uint64_t unseen_ns; /* CPU time of threads that were born without memory for them (at most)
+                             */
         uint64_t hidden_switches; /* not shown to the probe: see cpu_state in bpf/probe.h */
         uint64_t unplaced_ns;     /* CPU time on CPUs whose node is not known yet */
 };

@@ -192,7 +192,7 @@ static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *tot
                 *at = k;
         }
         k->look = p->look;
-        k->process->threads = (unsigned int)stat.threads;
+        process_set_threads(k->process, (unsigned int)stat.threads);
         process_rename(k->process, stat.comm);
         return charge(p, k, &stat, totals);
 }

@@ -32,8 +32,9 @@ struct model_static {
         uint64_t dropped_fj; /* more than could be carried, cumulative: the baseline is too high */
 };
 
-#define MODEL_CARRY_NS 2000000ull /* two updates of RAPL, which makes one about every millisecond \
-                                   */
+#define MODEL_CARRY_NS                                                             \
+        2000000ull /* two updates of RAPL, which makes one about every millisecond \
+                    */
 #define MODEL_FJ_PER_UJ 1000000000ull
 #define MODEL_MAX_BASE_UW \
         10000000000ull /* 10 kW: keeps base x time within 64 bits for 1.8 s steps */

@@ -47,10 +47,10 @@ static bool set_has(const struct target_set *set, const struct target *target)
         return false;
 }
 
-static void set_count(const struct target_set *set, int change)
+static void set_count(const struct target_set *set, int processes, int threads)
 {
         for (unsigned int i = 0; set && i < set->ntargets; i++)
-                target_count_process(set->targets[i], change);
+                target_count(set->targets[i], processes, threads);
 }
 
 /* ---- the table ---- */
@@ -227,7 +227,7 @@ int processes_birth(struct processes *ps, struct process **ret, pid_t pid, uint6
         child_link(parent, p);
         if (parent) {
                 p->targets = set_ref(parent->targets);
-                set_count(p->targets, 1);
+                set_count(p->targets, 1, 0);
         }
         *ret = p;
         return 0;
@@ -245,8 +245,8 @@ void processes_death(struct processes *ps, struct process *p)
         hash_remove(ps, p);
         ps->nprocesses--;
         p->dead = true;
-        p->threads = 0;
-        set_count(p->targets, -1);
+        process_set_threads(p, 0);
+        set_count(p->targets, -1, 0);
         p->next_sibling = ps->graveyard;
         ps->graveyard = p;
 }
@@ -265,6 +265,14 @@ void process_rename(struct process *p, const char *comm)
 
         memcpy(p->comm, comm, n);
         p->comm[n] = '\0';
+}
+
+void process_set_threads(struct process *p, unsigned int threads)
+{
+        if (threads == p->threads)
+                return;
+        set_count(p->targets, 0, (int)threads - (int)p->threads);
+        p->threads = threads;
 }
 
 struct process *processes_find(const struct processes *ps, pid_t pid)
@@ -380,7 +388,7 @@ int processes_follow(struct processes *ps, struct process *root, struct target *
                 if (!set->grown)
                         continue;
                 set_replace(p, set->grown);
-                target_count_process(target, 1);
+                target_count(target, 1, (int)p->threads);
                 n++;
         }
         while (all_grown) {
@@ -410,7 +418,7 @@ void processes_unfollow(struct processes *ps, struct target *target)
         for (size_t i = 0; i < ps->hash_size; i++)
                 for (struct process *p = ps->hash[i]; p; p = p->next_in_hash)
                         if (set_has(p->targets, target))
-                                target_count_process(target, -1);
+                                target_count(target, -1, -(int)p->threads);
         for (size_t i = 0; i < ps->hash_size; i++)
                 for (struct process *p = ps->hash[i]; p; p = p->next_in_hash)
                         if (p->targets)

@@ -93,6 +93,7 @@ void processes_death(struct processes *ps, struct process *p);
 /* Found later than its birth: who made it. */
 void processes_adopt(struct processes *ps, struct process *p, struct process *parent);
 void process_rename(struct process *p, const char *comm);
+void process_set_threads(struct process *p, unsigned int threads);
 
 /* CPU time of the present tick.  May be negative, see probe.h: it is then held against the next. */
 int processes_ran(struct processes *ps, struct process *p, unsigned int slot, int64_t ns);
@@ -121,5 +122,5 @@ void processes_unfollow(struct processes *ps, struct target *target);
 void processes_each(const struct processes *ps, void (*f)(const struct process *, void *),
                     void *arg);
 
-/* Told when the number of processes of a target changes. */
-void target_count_process(struct target *target, int change);
+/* Told when the number of processes or threads of a target changes. */
+void target_count(struct target *target, int processes, int threads);

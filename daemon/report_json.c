@@ -52,7 +52,6 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler)
 
 void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine)
 {
-        (void)sampler;
         if (machine[SUM_MISSED_TICKS] * MISSED_WORTH_SAYING > machine[SUM_TICKS])
                 warn(warnings,
                      "%llu ticks were missed and are part of longer ones (%llu ticks were made)",
@@ -63,7 +62,10 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
                      "the process table was full: %llu processes are counted in the one that "
                      "started them; raise accounting.max_processes",
                      (unsigned long long)machine[SUM_MERGED]);
-        if (machine[SUM_LOST_THREADS] || machine[SUM_LOST_NS])
+        if (machine[SUM_LOST_NS] && !cputime_exact(sampler_cputime(sampler)))
+                warn(warnings, "%.3f s of CPU time was used by processes that were not met",
+                     (double)machine[SUM_LOST_NS] / NS_PER_S);
+        else if (machine[SUM_LOST_THREADS] || machine[SUM_LOST_NS])
                 warn(warnings, "CPU time was lost for want of memory: %llu threads, %.3f s",
                      (unsigned long long)machine[SUM_LOST_THREADS],
                      (double)machine[SUM_LOST_NS] / NS_PER_S);

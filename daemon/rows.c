@@ -90,7 +90,7 @@ static int row_visit(struct rows *t, uint32_t number, struct cputime_totals *tot
         }
         p = t->owner[number];
         if (p) {
-                p->threads = __atomic_load_n(&row->live, __ATOMIC_ACQUIRE);
+                process_set_threads(p, __atomic_load_n(&row->live, __ATOMIC_ACQUIRE));
                 if (p->threads == 0 && !t->is_dying[number]) {
                         t->is_dying[number] = true;
                         t->dying[t->ndying++] = number;

@@ -144,7 +144,7 @@ static void copy_sums(struct sampler *s)
                 *busy_sum(a, a->sums, slot) = totals->busy_ns[slot];
                 s->unowned_before_ns[slot] = unowned_sum_ns(totals, slot);
         }
-        *machine_sum(a, a->sums, SUM_LOST_NS) = losses->lost_ns;
+        *machine_sum(a, a->sums, SUM_LOST_NS) = losses->lost_ns + losses->unseen_ns;
         *machine_sum(a, a->sums, SUM_LOST_THREADS) = losses->lost_threads;
         *machine_sum(a, a->sums, SUM_MERGED) = losses->merged;
         *machine_sum(a, a->sums, SUM_HIDDEN) = losses->hidden_switches;
@@ -156,6 +156,11 @@ static void copy_sums(struct sampler *s)
 }
 
 /* ---- reports ---- */
+
+static unsigned int max_of(unsigned int a, unsigned int b)
+{
+        return a > b ? a : b;
+}
 
 static void usage_copy(const struct sampler *s, struct usage *to, const struct usage *from)
 {
@@ -246,29 +251,7 @@ static void report_fill(const struct sampler *s, const struct target *t, struct 
                 r->machine[i] = *machine_sum(a, a->sums, (enum machine_column)i) -
                                 *machine_sum(a, sums, (enum machine_column)i);
         r->processes = t->max_processes;
-}
-
-static void count_threads(const struct process *p, void *arg)
-{
-        struct {
-                const struct target *target;
-                unsigned int threads;
-        } *count = arg;
-
-        for (unsigned int i = 0; p->targets && i < p->targets->ntargets; i++)
-                if (p->targets->targets[i] == count->target)
-                        count->threads += p->threads;
-}
-
-static unsigned int target_threads(const struct sampler *s, const struct target *t)
-{
-        struct {
-                const struct target *target;
-                unsigned int threads;
-        } count = {.target = t};
-
-        processes_each(&s->processes, count_threads, &count);
-        return count.threads;
+        r->threads = t->max_threads;
 }
 
 /* The interval of `t` ends now; the next one begins. */
@@ -293,13 +276,15 @@ static void interval_close(struct sampler *s, struct target *t, bool last)
                 r->end_ns = s->now_ns;
                 r->detached = false;
                 report_fill(s, t, r, t->sums_before, &t->used_before, attributed_j, credit);
-                r->threads = last ? 0 : target_threads(s, t);
                 target_send(t, false);
         }
         memcpy(t->sums_before, a->sums, a->nsums * sizeof(uint64_t));
         usage_copy(s, &t->used_before, &t->used);
         t->before_ns = s->now_ns;
+        t->most_processes = max_of(t->most_processes, t->max_processes);
+        t->most_threads = max_of(t->most_threads, t->max_threads);
         t->max_processes = t->nprocesses;
+        t->max_threads = t->nthreads;
 }
 
 static void target_unlink(struct sampler *s, struct target *t)
@@ -318,7 +303,6 @@ static void target_finish(struct sampler *s, struct target *t)
 {
         struct accounts *a = &s->accounts;
         double credit[SOURCE_MAX_DOMAINS];
-        unsigned int processes = t->max_processes;
         struct usage nothing = {0};
         struct report *r;
         uint64_t *zero;
@@ -345,8 +329,8 @@ static void target_finish(struct sampler *s, struct target *t)
         r->end_ns = s->now_ns;
         r->detached = t->nprocesses > 0;
         report_fill(s, t, r, t->sums_begin, &nothing, t->attributed_j, credit);
-        r->processes = processes;
-        r->threads = t->nprocesses ? target_threads(s, t) : 0;
+        r->processes = max_of(t->most_processes, t->max_processes);
+        r->threads = max_of(t->most_threads, t->max_threads);
         if (t->nprocesses)
                 processes_unfollow(&s->processes, t);
         target_unlink(s, t);

@@ -30,7 +30,10 @@ struct connection {
         struct call *call;
         char *output;
         size_t output_used, output_sent;
-        bool closing; /* after the output is sent */
+        int refused;     /* the limit that it is above; 0: it is served */
+        bool closing;    /* after the output is sent */
+        bool processing; /* connection_process() is at work on it, and frees it */
+        bool dead;
 };
 
 static void connection_process(struct connection *c);
@@ -58,11 +61,14 @@ static void connection_free(struct connection *c)
         if (c->next)
                 c->next->prev = c->prev;
         s->nconnections--;
-        sd_event_source_disable_unref(c->source);
+        s->nrefused -= c->refused != 0;
+        c->source = sd_event_source_disable_unref(c->source);
         close(c->fd);
         wire_reader_deinit(&c->reader);
         free(c->output);
-        free(c);
+        c->dead = true;
+        if (!c->processing)
+                free(c);
 }
 
 static void connection_drop(struct connection *c, const char *why)
@@ -299,8 +305,8 @@ static void call_dispatch(struct call *call, const char *full_name)
                    json_pack("{s:s#}", "interface", full_name, (int)length));
 }
 
-/* One call from a message.  false: the connection is gone. */
-static bool connection_call(struct connection *c, json_t *message)
+/* One call from a message. */
+static void connection_call(struct connection *c, json_t *message)
 {
         const char *method = json_string_value(json_object_get(message, "method"));
         json_t *parameters = json_object_get(message, "parameters");
@@ -308,12 +314,12 @@ static bool connection_call(struct connection *c, json_t *message)
 
         if (!method || (parameters && !json_is_object(parameters))) {
                 connection_drop(c, "it sends what is no Varlink call");
-                return false;
+                return;
         }
         call = calloc(1, sizeof(*call));
         if (!call) {
                 connection_drop(c, "out of memory");
-                return false;
+                return;
         }
         call->server = c->server;
         call->connection = c;
@@ -321,43 +327,41 @@ static bool connection_call(struct connection *c, json_t *message)
         call->oneway = json_is_true(json_object_get(message, "oneway"));
         call->parameters = parameters ? json_incref(parameters) : json_object();
         c->call = call;
+        if (c->refused) {
+                c->closing = true;
+                call_error(call, "io.energat.TooMany",
+                           json_pack("{s:s, s:i}", "what", "connections", "limit", c->refused));
+                return;
+        }
         call_dispatch(call, method);
-        return true;
 }
 
 /*
  * Serve the calls that have arrived.  A method that answers at once comes back here through
- * call_answer(); `processing` turns that recursion into this loop.
+ * call_answer(); `processing` turns that recursion into this loop, and keeps the connection's
+ * memory until its end.
  */
 static void connection_process(struct connection *c)
 {
-        struct server *s = c->server;
-        static struct connection *processing;
-        json_t *message;
-        int r;
-
-        if (processing == c)
+        if (c->processing)
                 return;
-        while (!c->call) {
-                struct connection *before = processing;
-                bool alive = false;
+        c->processing = true;
+        while (!c->dead && !c->call && !c->closing) {
+                json_t *message;
+                int r = wire_reader_next(&c->reader, &message);
 
-                r = wire_reader_next(&c->reader, &message);
                 if (r == 0)
-                        return;
+                        break;
                 if (r < 0) {
                         connection_drop(c, "it sends what is no Varlink message");
-                        return;
+                        break;
                 }
-                processing = c;
                 connection_call(c, message);
-                processing = before;
                 json_decref(message);
-                for (const struct connection *i = s->connections; i; i = i->next)
-                        alive |= i == c;
-                if (!alive)
-                        return;
         }
+        c->processing = false;
+        if (c->dead)
+                free(c);
 }
 
 /* ---- who it is ---- */
@@ -386,6 +390,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         struct ucred cred;
         socklen_t size = sizeof(cred);
         unsigned int same_user = 0;
+        int refused = 0;
         struct connection *c;
         int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -399,10 +404,12 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         }
         for (c = s->connections; c; c = c->next)
                 same_user += c->peer.uid == cred.uid;
-        if (s->nconnections >= SERVER_MAX_CONNECTIONS ||
-            (cred.uid != 0 && same_user >= SERVER_MAX_CONNECTIONS_PER_USER)) {
-                log_info("refusing a client of user %u (process %d): too many connections",
-                         cred.uid, cred.pid);
+        if (s->nconnections >= SERVER_MAX_CONNECTIONS)
+                refused = SERVER_MAX_CONNECTIONS;
+        else if (cred.uid != 0 && same_user >= SERVER_MAX_CONNECTIONS_PER_USER)
+                refused = SERVER_MAX_CONNECTIONS_PER_USER;
+        if (refused && (s->nrefused >= SERVER_MAX_REFUSALS ||
+                        s->nconnections >= SERVER_MAX_CONNECTIONS + SERVER_MAX_REFUSALS)) {
                 close(client);
                 return 0;
         }
@@ -413,6 +420,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         }
         c->server = s;
         c->fd = client;
+        c->refused = refused;
         c->peer = (struct peer){.pid = cred.pid,
                                 .uid = cred.uid,
                                 .trusted = cred.uid == 0 || in_group(client, &cred)};
@@ -427,6 +435,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
                 c->next->prev = c;
         s->connections = c;
         s->nconnections++;
+        s->nrefused += c->refused != 0;
         return 0;
 }
 

@@ -17,8 +17,9 @@
 #include "mailbox.h"
 #include "sampler.h"
 
-#define SERVER_MAX_CONNECTIONS          1024
+#define SERVER_MAX_CONNECTIONS          16384
 #define SERVER_MAX_CONNECTIONS_PER_USER 256 /* but root's */
+#define SERVER_MAX_REFUSALS             128 /* more, that are only told so */
 #define SERVER_MAX_OUTPUT               (1024 * 1024)
 
 struct peer {
@@ -49,7 +50,7 @@ struct server {
         const struct topology *topology;
         struct mailbox mailbox; /* letters to the main thread */
         struct connection *connections;
-        unsigned int nconnections;
+        unsigned int nconnections, nrefused;
         int listen_fd;
         sd_event_source *listen_source, *mailbox_source;
         char *path; /* to unlink at the end; NULL: the socket was given to us */

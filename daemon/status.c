@@ -389,11 +389,18 @@ static void check_source(json_t *lines, const struct sampler *s)
                 line(lines, "pass", "meter", NULL, "%s", meter_source_name(meter));
 }
 
-static void check_probe(json_t *lines, const struct sampler *s)
+static void check_probe(json_t *lines, const struct look *look)
 {
-        const struct cputime *c = sampler_cputime(s);
+        const struct cputime *c = sampler_cputime(look->server->sampler);
+        uint64_t hidden = look->losses.hidden_switches;
 
-        if (cputime_exact(c))
+        if (cputime_exact(c) && hidden)
+                line(lines, "warn", "probe",
+                     "a sandbox may hide its own agent's threads; other processes' times are not "
+                     "touched",
+                     "%s: %s; but %llu switches of other threads were hidden from it",
+                     cputime_name(c), cputime_precision(c), (unsigned long long)hidden);
+        else if (cputime_exact(c))
                 line(lines, "pass", "probe", NULL, "%s: %s", cputime_name(c), cputime_precision(c));
         else
                 line(lines, "warn", "probe",
@@ -487,7 +494,7 @@ static void answer_check(struct look *look)
         check_topology(lines, look->server->topology);
         check_source(lines, look->server->sampler);
         check_domains(lines, look);
-        check_probe(lines, look->server->sampler);
+        check_probe(lines, look);
         check_ticks(lines, look);
         check_losses(lines, look);
         check_calibration(lines, look);

@@ -86,9 +86,12 @@ void target_news_taken(struct target *t)
         __atomic_store_n(&t->news_pending, false, __ATOMIC_SEQ_CST);
 }
 
-void target_count_process(struct target *target, int change)
+void target_count(struct target *target, int processes, int threads)
 {
-        target->nprocesses += (unsigned int)change;
+        target->nprocesses += (unsigned int)processes;
+        target->nthreads += (unsigned int)threads;
         if (target->nprocesses > target->max_processes)
                 target->max_processes = target->nprocesses;
+        if (target->nthreads > target->max_threads)
+                target->max_threads = target->nthreads;
 }

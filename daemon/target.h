@@ -40,7 +40,7 @@ struct report {
         enum report_event event;
         uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC, at ticks */
         uint64_t cpu_ns;
-        unsigned int processes, threads;
+        unsigned int processes, threads; /* the most at a time */
         bool detached;
         uint64_t machine[SUM_MACHINE_COLUMNS]; /* what happened in the window */
         unsigned int nsockets;
@@ -72,7 +72,9 @@ struct target {
         /* the sampler's */
         struct target *next, *prev;
         bool detach;
-        unsigned int nprocesses, max_processes;
+        unsigned int nprocesses, nthreads;
+        unsigned int max_processes, max_threads;   /* at a time, in the present interval */
+        unsigned int most_processes, most_threads; /* in all */
         struct usage used, used_before;
         double *attributed_j; /* by account, up to the last interval's end */
         uint64_t *sums_begin, *sums_before;
