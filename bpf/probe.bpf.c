@@ -104,6 +104,17 @@ static __noinline int row_queue(__u32 number)
         return 0;
 }
 
+/*
+ * Add, with a full barrier behind it.  The kernel gives that to read-modify-writes that return a
+ * value, and clang only makes one of those when the value is used.
+ */
+static __always_inline void add_ordered(__s64 *cell, __s64 ns)
+{
+        __s64 before = __sync_fetch_and_add(cell, ns);
+
+        asm volatile("" : : "r"(before));
+}
+
 static __always_inline void row_add(__u32 number, __s32 slot, __s64 ns)
 {
         struct row *row = row_at(number);
@@ -113,7 +124,7 @@ static __always_inline void row_add(__u32 number, __s32 slot, __s64 ns)
                 return;
         if (cell >= nslots)
                 cell = nslots;
-        __sync_fetch_and_add(&row->ns[cell], ns);
+        add_ordered(&row->ns[cell], ns);
         if (!*(volatile __u32 *)&row->dirty)
                 row_queue(number);
 }
@@ -253,8 +264,7 @@ int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
                 return 0;
         bpf_probe_read_kernel_str(info->comm, sizeof(info->comm), comm);
         (*(volatile __u16 *)&row->renames)++;
-        __sync_fetch_and_add(&row->live, 0); /* full barrier: the name before the news of it */
-        row_queue(t->row);
+        row_queue(t->row); /* its exchange orders the name before the news of it */
         return 0;
 }
 
