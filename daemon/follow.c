@@ -103,6 +103,7 @@ static void on_gone(struct call *call)
 static json_t *answer(const struct follow *f, const char *event, const struct report *r)
 {
         const struct report_header header = {.sampler = f->server->sampler,
+                                             .faults = f->server->faults,
                                              .topology = f->server->topology,
                                              .pid = f->pid,
                                              .name = f->name,

@@ -204,9 +204,20 @@ size_t meter_domains(const struct meter *m, const struct domain **ret)
         return m->ndomains;
 }
 
-const struct fault *meter_fault(const struct meter *m, size_t domain)
+void meter_fault(const struct meter *m, size_t domain, struct fault *copy)
 {
-        return &m->states[domain].fault;
+        const struct state *s = &m->states[domain];
+
+        *copy = s->fault;
+        if (copy->kind == FAULT_READ && copy->error == EOVERFLOW)
+                copy->lasting_ns = s->unknown_ns;
+        else if (copy->kind == FAULT_STUCK)
+                copy->lasting_ns = m->last_ns - s->moved_ns;
+}
+
+enum fault_kind meter_fault_kind(const struct meter *m, size_t domain)
+{
+        return m->states[domain].fault.kind;
 }
 
 double meter_known_base_w(const struct meter *m, size_t domain)
@@ -394,37 +405,35 @@ void meter_read(struct meter *m, const struct source_input *input, struct meter_
         m->last_ns = tick->now_ns;
 }
 
-void meter_fault_text(const struct meter *m, size_t domain, char *text, size_t size)
+void fault_text(const struct fault *fault, char *text, size_t size)
 {
-        const struct state *s = &m->states[domain];
-
         *text = '\0';
-        switch (s->fault.kind) {
+        switch (fault->kind) {
         case FAULT_NONE:
                 break;
         case FAULT_READ:
-                if (s->fault.error == EOVERFLOW)
+                if (fault->error == EOVERFLOW)
                         append(text, size,
                                "not read for %.1f s, in which its counter may have started again "
                                "more than once: the energy of that time is not known",
-                               (double)s->unknown_ns / NS_PER_S);
+                               (double)fault->lasting_ns / NS_PER_S);
                 else
-                        append(text, size, "cannot be read: %s", strerror(s->fault.error));
+                        append(text, size, "cannot be read: %s", strerror(fault->error));
                 break;
         case FAULT_GARBAGE:
                 append(text, size, "cannot be read: %s",
-                       s->fault.error == ERANGE ? "the value is above the counter's range"
-                                                : "the value is not a number");
+                       fault->error == ERANGE ? "the value is above the counter's range"
+                                              : "the value is not a number");
                 break;
         case FAULT_VANISHED:
-                append(text, size, "has gone: %s", strerror(s->fault.error));
+                append(text, size, "has gone: %s", strerror(fault->error));
                 break;
         case FAULT_BACKWARDS:
                 append(text, size, "its counter went back, and not by a wrap");
                 break;
         case FAULT_STUCK:
                 append(text, size, "its counter has not moved for %.1f s",
-                       (double)(m->last_ns - s->moved_ns) / NS_PER_S);
+                       (double)fault->lasting_ns / NS_PER_S);
                 break;
         }
 }

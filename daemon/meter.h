@@ -35,7 +35,14 @@ struct fault {
         uint64_t since_ns;    /* CLOCK_MONOTONIC, of the present fault */
         uint64_t count;       /* faulty readings in all, since the meter was opened */
         enum fault_kind last; /* the last one there was, also after recovery */
+        /* READ with EOVERFLOW: the time whose energy is not known; STUCK: how long it has not moved
+         */
+        uint64_t lasting_ns;
 };
+
+/* One line in plain words for the present fault, without the domain's name; "" when there is none.
+ */
+void fault_text(const struct fault *fault, char *text, size_t size);
 
 struct meter_tick {
         uint64_t now_ns;     /* CLOCK_MONOTONIC at the middle of the readings */
@@ -61,11 +68,9 @@ const char *meter_source_name(const struct meter *m);
 bool meter_estimated(const struct meter *m);
 const char *meter_why_passed_over(const struct meter *m); /* "" when nothing was */
 size_t meter_domains(const struct meter *m, const struct domain **ret);
-const struct fault *meter_fault(const struct meter *m, size_t domain);
+void meter_fault(const struct meter *m, size_t domain, struct fault *copy);
+enum fault_kind meter_fault_kind(const struct meter *m, size_t domain);
 double meter_known_base_w(const struct meter *m, size_t domain); /* negative: not known */
 
 /* Read all domains.  No allocation, no logging; faults are found in meter_fault(). */
 void meter_read(struct meter *m, const struct source_input *input, struct meter_tick *tick);
-
-/* One line in plain words for a domain's present fault, or "" when it is well. */
-void meter_fault_text(const struct meter *m, size_t domain, char *text, size_t size);

@@ -28,7 +28,7 @@ static void __attribute__((format(printf, 2, 3))) warn(json_t *warnings, const c
         json_array_append_new(warnings, json_string(text));
 }
 
-void warnings_of_source(json_t *warnings, const struct sampler *sampler)
+void warnings_of_source(json_t *warnings, const struct sampler *sampler, const struct fault *faults)
 {
         const struct meter *meter = sampler_meter(sampler);
         const struct domain *domains;
@@ -44,7 +44,7 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler)
                      cputime_name(sampler_cputime(sampler)),
                      cputime_precision(sampler_cputime(sampler)));
         for (size_t i = 0; i < n; i++) {
-                meter_fault_text(meter, i, text, sizeof(text));
+                fault_text(&faults[i], text, sizeof(text));
                 if (text[0])
                         warn(warnings, "%s: %s", domains[i].label, text);
         }
@@ -192,7 +192,7 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                         json_string("the target's memory was not measured in this time"));
         if (!p->base_known)
                 json_object_set_new(reasons, "static", json_string("there is no baseline"));
-        warnings_of_source(warnings, h->sampler);
+        warnings_of_source(warnings, h->sampler, h->faults);
         warnings_of_totals(warnings, totals);
         warnings_of_window(warnings, h->sampler, r->machine);
         if (r->event == REPORT_FINAL && r->detached)

@@ -9,6 +9,7 @@
 
 struct report_header {
         const struct sampler *sampler;
+        const struct fault *faults; /* of each domain */
         const struct topology *topology;
         pid_t pid; /* as the peer calls it */
         const char *name;
@@ -19,7 +20,8 @@ struct report_header {
 json_t *report_json(const struct report_header *header, const struct report *report);
 
 /* Warnings that hold for everything that is measured now; appended to `warnings`. */
-void warnings_of_source(json_t *warnings, const struct sampler *sampler);
+void warnings_of_source(json_t *warnings, const struct sampler *sampler,
+                        const struct fault *faults);
 /* The same from what happened in a window. */
 void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine);
 

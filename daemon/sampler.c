@@ -2,6 +2,7 @@
 #include "sampler.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +19,8 @@
 /* Above every ordinary thread, below the kernel's own real-time threads: a tick takes some ten us.
  */
 #define TICK_PRIORITY 1
+/* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
+#define BASE_HIGH_FACTOR 20
 
 struct sampler {
         uint64_t tick_ns;
@@ -40,6 +43,13 @@ struct sampler {
 
         struct target *targets;
         unsigned int ntargets;
+
+        struct fault_news *fault_news;
+        enum fault_kind told[SOURCE_MAX_DOMAINS];
+        uint64_t domain_uj[SOURCE_MAX_DOMAINS], domain_unknown_ns[SOURCE_MAX_DOMAINS];
+        uint64_t second_uj[SOURCE_MAX_DOMAINS], second_unknown_ns[SOURCE_MAX_DOMAINS];
+        uint64_t second_ns; /* when the views were made */
+        struct domain_view views[SOURCE_MAX_DOMAINS];
 
         /* scratch of the split, grown when more processes ran than ever before */
         uint64_t *weights, *shares, *scratch;
@@ -225,7 +235,8 @@ static void report_fill(const struct sampler *s, const struct target *t, struct 
                 e->known |= unknown_ns < r->end_ns - r->start_ns || r->end_ns == r->start_ns;
                 e->gap |= unknown_ns > 0;
                 e->base_known |= account->base_known;
-                e->base_high |= sum_since(s, sums, SUM_DROPPED_UJ, i) > 0;
+                e->base_high |= sum_since(s, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
+                                sum_since(s, sums, SUM_STATIC_UJ, i);
                 e->energy_uj += sum_since(s, sums, SUM_ENERGY_UJ, i);
                 e->static_uj += sum_since(s, sums, SUM_STATIC_UJ, i);
                 e->tracer_uj += sum_since(s, sums, SUM_TRACER_UJ, i);
@@ -348,6 +359,65 @@ static void targets_serve(struct sampler *s)
         }
 }
 
+/* ---- domains ---- */
+
+/* Tell of faults that have begun or ended since they were last told. */
+static void faults_tell(struct sampler *s)
+{
+        struct fault_news *news = s->fault_news;
+        bool changed = false;
+
+        if (!news || __atomic_load_n(&news->pending, __ATOMIC_ACQUIRE))
+                return;
+        for (size_t i = 0; i < s->tick.ndomains; i++)
+                changed |= meter_fault_kind(s->meter, i) != s->told[i];
+        if (!changed)
+                return;
+        news->ndomains = s->tick.ndomains;
+        for (size_t i = 0; i < s->tick.ndomains; i++) {
+                meter_fault(s->meter, i, &news->faults[i]);
+                s->told[i] = news->faults[i].kind;
+        }
+        __atomic_store_n(&news->pending, true, __ATOMIC_RELEASE);
+        mailbox_push(news->mailbox, &news->letter);
+}
+
+void fault_news_taken(struct fault_news *news)
+{
+        __atomic_store_n(&news->pending, false, __ATOMIC_RELEASE);
+}
+
+void sampler_tell_faults(struct sampler *s, struct fault_news *news)
+{
+        s->fault_news = news;
+}
+
+static void domains_count(struct sampler *s)
+{
+        double second;
+
+        for (size_t i = 0; i < s->tick.ndomains; i++) {
+                if (s->tick.known[i])
+                        s->domain_uj[i] += s->tick.energy_uj[i];
+                else
+                        s->domain_unknown_ns[i] += s->tick.elapsed_ns;
+        }
+        if (s->now_ns - s->second_ns < NS_PER_S)
+                return;
+        second = (double)(s->now_ns - s->second_ns) / (double)NS_PER_S;
+        for (size_t i = 0; i < s->tick.ndomains; i++) {
+                bool gap = s->domain_unknown_ns[i] != s->second_unknown_ns[i];
+
+                s->views[i].power_w = gap ? NAN
+                                          : (double)(s->domain_uj[i] - s->second_uj[i]) / 1e6 /
+                                                      second;
+                s->views[i].energy_uj = s->domain_uj[i];
+                s->second_uj[i] = s->domain_uj[i];
+                s->second_unknown_ns[i] = s->domain_unknown_ns[i];
+        }
+        s->second_ns = s->now_ns;
+}
+
 /* ---- the tick ---- */
 
 static void read_meter(struct sampler *s)
@@ -373,6 +443,8 @@ static void tick(struct sampler *s, uint64_t missed)
         if (estimated)
                 read_meter(s);
         s->now_ns = s->tick.now_ns;
+        domains_count(s);
+        faults_tell(s);
         *machine_sum(a, a->sums, SUM_TICKS) += 1;
         *machine_sum(a, a->sums, SUM_MISSED_TICKS) += missed;
         for (unsigned int i = 0; i < a->n; i++)
@@ -478,6 +550,11 @@ const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t
         *now_ns = s->now_ns;
         *started_ns = s->started_ns;
         return s->accounts.sums;
+}
+
+const struct domain_view *sampler_domains(const struct sampler *s)
+{
+        return s->views;
 }
 
 void sampler_set_baseline(struct sampler *s, const struct baseline *baseline)
@@ -628,7 +705,9 @@ int sampler_start(struct sampler *s)
         processes_bury(&s->processes);
         read_meter(s);
         copy_sums(s);
-        s->now_ns = s->started_ns = s->tick.now_ns;
+        s->now_ns = s->started_ns = s->second_ns = s->tick.now_ns;
+        for (size_t i = 0; i < s->tick.ndomains; i++)
+                s->views[i].power_w = NAN;
         first = (monotonic_ns() / s->tick_ns + 1) * s->tick_ns;
         every.it_value.tv_sec = (time_t)(first / NS_PER_S);
         every.it_value.tv_nsec = (long)(first % NS_PER_S);

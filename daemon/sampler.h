@@ -35,6 +35,25 @@ void sampler_free(struct sampler *s);
 int sampler_start(struct sampler *s); /* makes the thread */
 void sampler_stop(struct sampler *s); /* waits for its end; targets get their final reports */
 
+/*
+ * What the sampler tells by itself: the state of every domain, whenever a fault begins or ends. The
+ * letter is on its way from `pending` until the receiver clears it (fault_news_taken()); what
+ * changes meanwhile comes with the next one, at the next tick.
+ */
+struct fault_news {
+        struct letter letter; /* deliver: the receiver's */
+        struct mailbox *mailbox;
+        void *owner;
+        bool pending;
+        size_t ndomains;
+        struct fault faults[SOURCE_MAX_DOMAINS];
+};
+
+void fault_news_taken(struct fault_news *news);
+
+/* Before sampler_start(); `news` lives as long as the sampler. */
+void sampler_tell_faults(struct sampler *s, struct fault_news *news);
+
 /* Have letter->deliver() called in the sampler's thread. */
 void sampler_post(struct sampler *s, struct letter *letter);
 
@@ -55,6 +74,15 @@ void sampler_unfollow(struct sampler *s, struct target *target);
 /* [in the sampler] */
 const struct processes *sampler_processes(const struct sampler *s);
 const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t *started_ns);
+/*
+ * Energy of every domain of the meter, and its power over the last second: both as of the last
+ * whole second, because finer readings are not for everybody (access.h).
+ */
+struct domain_view {
+        uint64_t energy_uj; /* since the start */
+        double power_w;     /* NAN: not read all the time */
+};
+const struct domain_view *sampler_domains(const struct sampler *s);
 void sampler_set_baseline(struct sampler *s, const struct baseline *baseline);
 /* Which CPUs are online, and where.  Places that were not there at the start have no account. */
 void sampler_set_topology(struct sampler *s, const struct topology *topology);

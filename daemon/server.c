@@ -439,6 +439,32 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
+/* ---- faults of the meter ---- */
+
+/* Each fault is one line in the log when it begins and one when it ends, however long it lasts. */
+static void on_fault_news(struct letter *letter)
+{
+        struct fault_news *news = (struct fault_news *)(void *)letter;
+        struct server *s = news->owner;
+        const struct domain *domains;
+        size_t n = meter_domains(sampler_meter(s->sampler), &domains);
+        char text[256];
+
+        for (size_t i = 0; i < n && i < news->ndomains; i++) {
+                const struct fault *now = &news->faults[i];
+
+                if (now->kind != s->faults[i].kind && now->kind != FAULT_NONE) {
+                        fault_text(now, text, sizeof(text));
+                        log_warning("domain %s %s", domains[i].label, text);
+                } else if (now->kind != s->faults[i].kind) {
+                        log_notice("domain %s is well again, after %llu faulty readings in all",
+                                   domains[i].label, (unsigned long long)now->count);
+                }
+                s->faults[i] = *now;
+        }
+        fault_news_taken(news);
+}
+
 /* ---- life ---- */
 
 static int on_mailbox(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -465,6 +491,9 @@ int server_new(struct server **ret, sd_event *event, const struct config *config
         s->topology = topology;
         s->sampler = sampler;
         s->listen_fd = -1;
+        s->fault_news = (struct fault_news){
+                .letter.deliver = on_fault_news, .mailbox = &s->mailbox, .owner = s};
+        sampler_tell_faults(sampler, &s->fault_news);
         r = mailbox_init(&s->mailbox);
         if (r >= 0)
                 r = sd_event_add_io(event, &s->mailbox_source, s->mailbox.fd, EPOLLIN, on_mailbox,

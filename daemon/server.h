@@ -59,6 +59,8 @@ struct server {
         uint64_t last_target;
         char baseline_problem[512]; /* why there is no baseline, or "" */
         struct baseline *baseline;  /* in force, or NULL */
+        struct fault_news fault_news;
+        struct fault faults[SOURCE_MAX_DOMAINS]; /* the state of every domain, as last told */
 };
 
 int server_new(struct server **ret, sd_event *event, const struct config *config,

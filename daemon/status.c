@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GetStatus, GetRows and Check: what the daemon knows, from one look at the sampler. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct look {
         struct cputime_totals totals;
         struct cputime_losses losses;
         struct fault faults[SOURCE_MAX_DOMAINS];
+        struct domain_view domains[SOURCE_MAX_DOMAINS];
         struct row_copy {
                 pid_t pid, ppid;
                 uint64_t start_ns, cpu_ns, share_uj;
@@ -97,7 +99,8 @@ static void run_look(struct letter *letter)
         look->totals = *cputime_totals(sampler_cputime(s));
         look->losses = *cputime_losses(sampler_cputime(s));
         for (size_t i = 0; i < n; i++)
-                look->faults[i] = *meter_fault(sampler_meter(s), i);
+                meter_fault(sampler_meter(s), i, &look->faults[i]);
+        memcpy(look->domains, sampler_domains(s), n * sizeof(look->domains[0]));
         if (look->want_rows) {
                 processes_each(ps, copy_row, look);
                 look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1),
@@ -178,28 +181,24 @@ static json_t *domains_json(struct look *look)
 
         for (size_t i = 0; i < n; i++) {
                 const struct domain *d = &domains[i];
+                const struct domain_view *view = &look->domains[i];
                 int account = account_of(a, i);
-                double s = (double)(look->now_ns - look->started_ns) / NS_PER_S;
-                double j = account < 0 ? 0
-                                       : (double)*account_sum(a, look->sums, SUM_ENERGY_UJ,
-                                                              (unsigned int)account) /
-                                                 1e6;
 
-                meter_fault_text(meter, i, fault, sizeof(fault));
+                fault_text(&look->faults[i], fault, sizeof(fault));
                 json_array_append_new(
                         array,
-                        json_pack(
-                                "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "name",
-                                d->label, "kind", domain_kind_name(d->kind), "socket",
-                                d->socket < 0 ? json_null() : json_integer(d->socket), "die",
-                                d->die < 0 ? json_null() : json_integer(d->die), "range_j",
-                                number_or_null(d->range_uj, (double)d->range_uj / 1e6), "base_w",
-                                number_or_null(account >= 0 && a->all[account].base_known,
-                                               account >= 0 ? (double)a->all[account].base_uw / 1e6
-                                                            : 0),
-                                "power_w", number_or_null(account >= 0 && s > 0, s > 0 ? j / s : 0),
-                                "energy_j", number_or_null(account >= 0, j), "fault",
-                                text_or_null(fault), "faults", (json_int_t)look->faults[i].count));
+                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "name",
+                                  d->label, "kind", domain_kind_name(d->kind), "socket",
+                                  d->socket < 0 ? json_null() : json_integer(d->socket), "die",
+                                  d->die < 0 ? json_null() : json_integer(d->die), "range_j",
+                                  number_or_null(d->range_uj, (double)d->range_uj / 1e6), "base_w",
+                                  number_or_null(
+                                          account >= 0 && a->all[account].base_known,
+                                          account >= 0 ? (double)a->all[account].base_uw / 1e6 : 0),
+                                  "power_w", number_or_null(!isnan(view->power_w), view->power_w),
+                                  "energy_j", json_real((double)view->energy_uj / 1e6), "fault",
+                                  text_or_null(fault), "faults",
+                                  (json_int_t)look->faults[i].count));
         }
         return array;
 }
@@ -209,7 +208,7 @@ static json_t *all_warnings(struct look *look)
         const struct accounts *a = sampler_accounts(look->server->sampler);
         json_t *warnings = json_array();
 
-        warnings_of_source(warnings, look->server->sampler);
+        warnings_of_source(warnings, look->server->sampler, look->faults);
         warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
         if (look->server->baseline_problem[0])
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
@@ -357,7 +356,7 @@ static void check_domains(json_t *lines, struct look *look)
                 char name[DOMAIN_NAME_MAX + 16], fault[256];
 
                 snprintf(name, sizeof(name), "domain %s", domains[i].label);
-                meter_fault_text(meter, i, fault, sizeof(fault));
+                fault_text(&look->faults[i], fault, sizeof(fault));
                 if (fault[0])
                         line(lines, "fail", name,
                              "see the kernel's log, and whether another program holds the device",
