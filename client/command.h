@@ -34,7 +34,8 @@ struct command {
 };
 
 /* In the order of the help text. */
-#define COMMANDS(row) row(run) row(pid) row(check) row(basepower) row(status) row(version)
+#define COMMANDS(row) \
+        row(run) row(pid) row(check) row(basepower) row(sensors) row(status) row(version)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)

@@ -238,11 +238,7 @@ static void raise_descriptor_limit(void)
 
 static int serve(const struct config *config, struct topology *topology)
 {
-        struct source_config sources = {.powercap_root = config->powercap_root,
-                                        .sysfs_root = "/sys",
-                                        .dev_root = "/dev",
-                                        .estimate_idle_w = config->estimate_idle_w,
-                                        .estimate_busy_w = config->estimate_busy_w};
+        struct source_config sources = source_config_of(config);
         struct sampler *sampler = NULL;
         struct server *server = NULL;
         struct hotplug *hotplug = NULL;

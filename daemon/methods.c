@@ -5,11 +5,8 @@
 #include "io.energat.varlink.h"
 
 const struct method energat_methods[] = {
-        {"GetStatus", method_status},
-        {"Check", method_check},
-        {"Follow", method_follow},
-        {"Detach", method_detach},
-        {"GetRows", method_rows},
-        {"Calibrate", method_calibrate},
-        {NULL, NULL},
+        {"GetStatus", method_status},   {"Check", method_check},
+        {"Follow", method_follow},      {"Detach", method_detach},
+        {"GetRows", method_rows},       {"Calibrate", method_calibrate},
+        {"GetSensors", method_sensors}, {NULL, NULL},
 };

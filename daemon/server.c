@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -478,6 +479,15 @@ static int on_mailbox(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
+struct source_config source_config_of(const struct config *config)
+{
+        return (struct source_config){.powercap_root = config->powercap_root,
+                                      .sysfs_root = "/sys",
+                                      .dev_root = "/dev",
+                                      .estimate_idle_w = config->estimate_idle_w,
+                                      .estimate_busy_w = config->estimate_busy_w};
+}
+
 int server_new(struct server **ret, sd_event *event, const struct config *config,
                const struct topology *topology, struct sampler *sampler)
 {
@@ -512,9 +522,16 @@ void server_free(struct server *s)
                 return;
         while (s->connections)
                 connection_free(s->connections);
-        /* The sampler has stopped: its last letters end what was followed. */
+        /* The sampler has stopped: its last letters end what was followed.  A survey ends by
+         * itself. */
         if (s->mailbox.fd >= 0)
                 mailbox_deliver(&s->mailbox);
+        while (s->nsurveys) {
+                struct pollfd wait = {.fd = s->mailbox.fd, .events = POLLIN};
+
+                if (poll(&wait, 1, -1) >= 0)
+                        mailbox_deliver(&s->mailbox);
+        }
         sd_event_source_disable_unref(s->listen_source);
         sd_event_source_disable_unref(s->mailbox_source);
         if (s->listen_fd >= 0)

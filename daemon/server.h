@@ -57,11 +57,15 @@ struct server {
         struct follow *follows;
         struct calibration *calibration; /* the one that runs, or NULL */
         uint64_t last_target;
+        unsigned int nsurveys;      /* of the sensors, in progress */
         char baseline_problem[512]; /* why there is no baseline, or "" */
         struct baseline *baseline;  /* in force, or NULL */
         struct fault_news fault_news;
         struct fault faults[SOURCE_MAX_DOMAINS]; /* the state of every domain, as last told */
 };
+
+/* What the drivers need to know of the configuration. */
+struct source_config source_config_of(const struct config *config);
 
 int server_new(struct server **ret, sd_event *event, const struct config *config,
                const struct topology *topology, struct sampler *sampler);
@@ -98,3 +102,4 @@ void method_calibrate(struct call *call);
 void method_check(struct call *call);
 void method_status(struct call *call);
 void method_rows(struct call *call);
+void method_sensors(struct call *call);
