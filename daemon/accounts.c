@@ -94,7 +94,8 @@ uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
         return ns;
 }
 
-uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick)
+uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick,
+                      bool gap)
 {
         struct account *own = &a->all[account];
         uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, late_uj = 0;
@@ -107,7 +108,9 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         covered_ns = tick->covered_ns[own->domain];
         static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
-        if (covered_ns > GAP_FACTOR * tick->elapsed_ns)
+        if (gap)
+                late_uj = dynamic_uj;
+        else if (covered_ns > GAP_FACTOR * tick->elapsed_ns)
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /
                                                   (double)covered_ns);
         *account_sum(a, a->sums, SUM_ENERGY_UJ, account) += energy_uj;

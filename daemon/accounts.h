@@ -51,6 +51,9 @@ enum machine_column {
         SUM_MERGED,
         SUM_HIDDEN,
         SUM_UNPLACED_NS,
+        SUM_SUSPENDED_NS,
+        SUM_CLOCK_SET, /* how often the time of day was set */
+        SUM_WRAP_RISK, /* seconds x domains in which a counter could wrap between two ticks */
         SUM_MACHINE_COLUMNS
 };
 
@@ -94,6 +97,8 @@ uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
 /*
  * Book one reading of an account's domain: energy, static and dynamic part.  Returns the dynamic
  * energy that belongs to the present tick; what a reading after a gap brings along from before is
- * booked as unattributed, because nobody is known to have run then and there.
+ * booked as unattributed, because nobody is known to have run then and there.  gap: all of it is
+ * such (the machine was suspended).
  */
-uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick);
+uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick,
+                      bool gap);

@@ -2,6 +2,7 @@
 #include "meter.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,13 @@ void meter_fault(const struct meter *m, size_t domain, struct fault *copy)
 enum fault_kind meter_fault_kind(const struct meter *m, size_t domain)
 {
         return m->states[domain].fault.kind;
+}
+
+double meter_wrap_s(const struct meter *m, size_t domain)
+{
+        uint64_t highest_uw = m->states[domain].highest_uw, range_uj = m->domains[domain].range_uj;
+
+        return highest_uw && range_uj ? (double)range_uj / (double)highest_uw : INFINITY;
 }
 
 double meter_known_base_w(const struct meter *m, size_t domain)

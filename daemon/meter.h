@@ -72,5 +72,9 @@ void meter_fault(const struct meter *m, size_t domain, struct fault *copy);
 enum fault_kind meter_fault_kind(const struct meter *m, size_t domain);
 double meter_known_base_w(const struct meter *m, size_t domain); /* negative: not known */
 
+/* Seconds in which the highest power seen would take a domain's counter round; INFINITY: not known.
+ */
+double meter_wrap_s(const struct meter *m, size_t domain);
+
 /* Read all domains.  No allocation, no logging; faults are found in meter_fault(). */
 void meter_read(struct meter *m, const struct source_input *input, struct meter_tick *tick);

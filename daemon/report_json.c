@@ -69,6 +69,18 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
                 warn(warnings, "CPU time was lost for want of memory: %llu threads, %.3f s",
                      (unsigned long long)machine[SUM_LOST_THREADS],
                      (double)machine[SUM_LOST_NS] / NS_PER_S);
+        if (machine[SUM_SUSPENDED_NS])
+                warn(warnings,
+                     "the machine was suspended for %.1f s: the energy of that time is "
+                     "unattributed",
+                     (double)machine[SUM_SUSPENDED_NS] / NS_PER_S);
+        if (machine[SUM_CLOCK_SET])
+                warn(warnings,
+                     "the system clock was set: times of day before and after do not fit together");
+        if (machine[SUM_WRAP_RISK])
+                warn(warnings,
+                     "power was high enough to take an energy counter round between two readings; "
+                     "choose a shorter sampling.period");
         if (machine[SUM_UNPLACED_NS])
                 warn(warnings, "%.3f s of CPU time was on CPUs whose socket was not known yet",
                      (double)machine[SUM_UNPLACED_NS] / NS_PER_S);

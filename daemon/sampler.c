@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock_watch.h"
 #include "log.h"
 
 #define NS_PER_S 1000000000ull
@@ -21,6 +22,9 @@
 #define TICK_PRIORITY 1
 /* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
 #define BASE_HIGH_FACTOR 20
+/* A counter that the highest power takes round in fewer ticks may do it twice unseen when one is
+ * late. */
+#define WRAP_TICKS 2
 
 struct sampler {
         uint64_t tick_ns;
@@ -44,6 +48,9 @@ struct sampler {
         struct target *targets;
         unsigned int ntargets;
 
+        struct clock_watch clocks;
+        struct lateness lateness;
+
         struct fault_news *fault_news;
         enum fault_kind told[SOURCE_MAX_DOMAINS];
         uint64_t domain_uj[SOURCE_MAX_DOMAINS], domain_unknown_ns[SOURCE_MAX_DOMAINS];
@@ -56,12 +63,17 @@ struct sampler {
         size_t scratch_size;
 };
 
-static uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
         struct timespec t;
 
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        clock_gettime(clock, &t);
         return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t monotonic_ns(void)
+{
+        return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Interrupts, and what was busy without a process that was met. */
@@ -414,6 +426,8 @@ static void domains_count(struct sampler *s)
                 s->views[i].energy_uj = s->domain_uj[i];
                 s->second_uj[i] = s->domain_uj[i];
                 s->second_unknown_ns[i] = s->domain_unknown_ns[i];
+                if (meter_wrap_s(s->meter, i) * (double)NS_PER_S < WRAP_TICKS * (double)s->tick_ns)
+                        *machine_sum(&s->accounts, s->accounts.sums, SUM_WRAP_RISK) += 1;
         }
         s->second_ns = s->now_ns;
 }
@@ -430,9 +444,23 @@ static void read_meter(struct sampler *s)
         meter_read(s->meter, &input, &s->tick);
 }
 
+/* Did the machine sleep, or did somebody set the clock? */
+static bool clocks_check(struct sampler *s)
+{
+        struct accounts *a = &s->accounts;
+        struct clock_event event;
+
+        clock_watch_tick(&s->clocks, monotonic_ns(), clock_ns(CLOCK_BOOTTIME),
+                         clock_ns(CLOCK_REALTIME), &event);
+        *machine_sum(a, a->sums, SUM_SUSPENDED_NS) += event.suspended_ns;
+        *machine_sum(a, a->sums, SUM_CLOCK_SET) += event.set_ns != 0;
+        return event.suspended_ns > 0;
+}
+
 static void tick(struct sampler *s, uint64_t missed)
 {
         struct accounts *a = &s->accounts;
+        bool slept = clocks_check(s);
         bool estimated = meter_estimated(s->meter);
         int r;
 
@@ -448,7 +476,7 @@ static void tick(struct sampler *s, uint64_t missed)
         *machine_sum(a, a->sums, SUM_TICKS) += 1;
         *machine_sum(a, a->sums, SUM_MISSED_TICKS) += missed;
         for (unsigned int i = 0; i < a->n; i++)
-                s->pending_uj[i] += account_book(a, i, &s->tick);
+                s->pending_uj[i] += account_book(a, i, &s->tick, slept);
         if (r == 0) /* /proc is read more slowly: the energy waits for it */
                 return;
         if (r < 0 || scratch_grow(s, s->processes.nentries) < 0) {
@@ -486,8 +514,12 @@ static void *run(void *arg)
                         uint64_t expirations;
 
                         if (read(s->timer_fd, &expirations, sizeof(expirations)) ==
-                            sizeof(expirations))
+                            sizeof(expirations)) {
+                                /* Ticks are at whole multiples of the period. */
+                                lateness_add(&s->lateness, monotonic_ns() % s->tick_ns +
+                                                                   (expirations - 1) * s->tick_ns);
                                 tick(s, expirations - 1);
+                        }
                 }
                 if (fds[1].revents)
                         mailbox_deliver(&s->mailbox);
@@ -550,6 +582,17 @@ const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t
         *now_ns = s->now_ns;
         *started_ns = s->started_ns;
         return s->accounts.sums;
+}
+
+const struct lateness *sampler_lateness(const struct sampler *s)
+{
+        return &s->lateness;
+}
+
+uint64_t sampler_cpu_ns(const struct sampler *s)
+{
+        (void)s;
+        return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 const struct domain_view *sampler_domains(const struct sampler *s)

@@ -18,6 +18,7 @@
 #include "accounts.h"
 #include "config.h"
 #include "cputime.h"
+#include "lateness.h"
 #include "mailbox.h"
 #include "meter.h"
 #include "processes.h"
@@ -83,6 +84,9 @@ struct domain_view {
         double power_w;     /* NAN: not read all the time */
 };
 const struct domain_view *sampler_domains(const struct sampler *s);
+/* [in the sampler] How late ticks come, and the thread's own CPU time so far. */
+const struct lateness *sampler_lateness(const struct sampler *s);
+uint64_t sampler_cpu_ns(const struct sampler *s);
 void sampler_set_baseline(struct sampler *s, const struct baseline *baseline);
 /* Which CPUs are online, and where.  Places that were not there at the start have no account. */
 void sampler_set_topology(struct sampler *s, const struct topology *topology);

@@ -29,6 +29,8 @@ struct look {
         struct cputime_losses losses;
         struct fault faults[SOURCE_MAX_DOMAINS];
         struct domain_view domains[SOURCE_MAX_DOMAINS];
+        struct lateness lateness;
+        uint64_t cpu_ns; /* of the sampler's thread */
         struct row_copy {
                 pid_t pid, ppid;
                 uint64_t start_ns, cpu_ns, share_uj;
@@ -96,6 +98,8 @@ static void run_look(struct letter *letter)
 
         memcpy(look->sums, sums, a->nsums * sizeof(*sums));
         look->targets = sampler_targets(s);
+        look->lateness = *sampler_lateness(s);
+        look->cpu_ns = sampler_cpu_ns(s);
         look->totals = *cputime_totals(sampler_cputime(s));
         look->losses = *cputime_losses(sampler_cputime(s));
         for (size_t i = 0; i < n; i++)
@@ -215,23 +219,36 @@ static json_t *all_warnings(struct look *look)
         return warnings;
 }
 
+static json_t *lateness_json(const struct lateness *l)
+{
+        return json_pack("{s:f, s:f, s:f}", "p50_s",
+                         (double)lateness_quantile_ns(l, 0.5) / NS_PER_S, "p99_s",
+                         (double)lateness_quantile_ns(l, 0.99) / NS_PER_S, "max_s",
+                         (double)l->max_ns / NS_PER_S);
+}
+
 static void answer_status(struct look *look)
 {
         struct sampler *s = look->server->sampler;
         const struct accounts *a = sampler_accounts(s);
+        uint64_t ticks = *machine_sum(a, look->sums, SUM_TICKS);
 
-        call_reply(look->call,
-                   json_pack("{s:s, s:s, s:b, s:s, s:f, s:f, s:I, s:I, s:i, s:o, s:o}", "version",
-                             ENERGAT_VERSION, "source", meter_source_name(sampler_meter(s)),
-                             "estimated", meter_estimated(sampler_meter(s)), "probe",
-                             cputime_name(sampler_cputime(s)), "period_s",
-                             (double)look->server->config->tick_ns / NS_PER_S, "uptime_s",
-                             (double)(look->now_ns - look->started_ns) / NS_PER_S, "ticks",
-                             (json_int_t)*machine_sum(a, look->sums, SUM_TICKS), "missed_ticks",
-                             (json_int_t)*machine_sum(a, look->sums, SUM_MISSED_TICKS), "targets",
-                             (int)look->targets, "domains", domains_json(look), "warnings",
-                             all_warnings(look)),
-                   false);
+        call_reply(
+                look->call,
+                json_pack("{s:s, s:s, s:b, s:s, s:f, s:f, s:I, s:I, s:o, s:f, s:I, s:i, s:o, s:o}",
+                          "version", ENERGAT_VERSION, "source", meter_source_name(sampler_meter(s)),
+                          "estimated", meter_estimated(sampler_meter(s)), "probe",
+                          cputime_name(sampler_cputime(s)), "period_s",
+                          (double)look->server->config->tick_ns / NS_PER_S, "uptime_s",
+                          (double)(look->now_ns - look->started_ns) / NS_PER_S, "ticks",
+                          (json_int_t)ticks, "missed_ticks",
+                          (json_int_t)*machine_sum(a, look->sums, SUM_MISSED_TICKS), "lateness",
+                          lateness_json(&look->lateness), "tick_cpu_s",
+                          ticks ? (double)look->cpu_ns / NS_PER_S / (double)ticks : 0.0,
+                          "hidden_switches", (json_int_t)look->losses.hidden_switches, "targets",
+                          (int)look->targets, "domains", domains_json(look), "warnings",
+                          all_warnings(look)),
+                false);
 }
 
 void method_status(struct call *call)
