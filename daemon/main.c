@@ -18,6 +18,7 @@
 #include "log.h"
 #include "sampler.h"
 #include "server.h"
+#include "source_watch.h"
 
 #define DEFAULT_CONFIG "/etc/energat/energatd.conf"
 #define WHY_MAX        (CONFIG_PATH_MAX + 256)
@@ -236,6 +237,7 @@ static void raise_descriptor_limit(void)
         }
 }
 
+/* Measure and answer until told to end.  An exit status, or SOURCE_WATCH_AGAIN. */
 static int serve(const struct config *config, struct topology *topology)
 {
         struct source_config sources = source_config_of(config);
@@ -291,8 +293,11 @@ static int serve(const struct config *config, struct topology *topology)
         sd_notifyf(0, "READY=1\nSTATUS=Measuring with %s, CPU time by %s",
                    meter_source_name(sampler_meter(sampler)),
                    cputime_name(sampler_cputime(sampler)));
-        r = sd_event_loop(event);
-        sd_notify(0, "STOPPING=1");
+        r = source_watch_start(server);
+        if (r >= 0)
+                r = sd_event_loop(event);
+        if (r != SOURCE_WATCH_AGAIN)
+                sd_notify(0, "STOPPING=1");
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
         sampler_stop(sampler);
@@ -301,6 +306,8 @@ end:
         server_free(server);
         sampler_free(sampler);
         sd_event_unref(event);
+        if (r == SOURCE_WATCH_AGAIN)
+                return r;
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -329,7 +336,9 @@ int main(int argc, char **argv)
                           strerror(-r));
                 return EXIT_FAILURE;
         }
-        r = serve(&config, &topology);
+        do
+                r = serve(&config, &topology);
+        while (r == SOURCE_WATCH_AGAIN);
         topology_deinit(&topology);
         return r;
 }

@@ -534,6 +534,7 @@ void server_free(struct server *s)
         }
         sd_event_source_disable_unref(s->listen_source);
         sd_event_source_disable_unref(s->mailbox_source);
+        sd_event_source_disable_unref(s->source_timer);
         if (s->listen_fd >= 0)
                 close(s->listen_fd);
         if (s->path)

@@ -52,7 +52,7 @@ struct server {
         struct connection *connections;
         unsigned int nconnections, nrefused;
         int listen_fd;
-        sd_event_source *listen_source, *mailbox_source;
+        sd_event_source *listen_source, *mailbox_source, *source_timer;
         char *path; /* to unlink at the end; NULL: the socket was given to us */
         struct follow *follows;
         struct calibration *calibration; /* the one that runs, or NULL */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "source_watch.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+#define PERIOD_US   10000000ull
+#define ACCURACY_US 1000000ull
+
+/* Is there a domain in a fresh look at the driver that the meter does not have? */
+static bool has_more(const struct server *s, const struct source_driver *driver,
+                     const struct source_config *config, char *label)
+{
+        const struct domain *ours, *fresh;
+        size_t n = meter_domains(sampler_meter(s->sampler), &ours), m;
+        char why[SOURCE_WHY_MAX];
+        struct source *source;
+        bool more = false;
+
+        if (driver->open(&source, config, s->topology, why) < 0)
+                return false;
+        m = driver->domains(source, &fresh);
+        for (size_t i = 0; i < m && !more; i++) {
+                bool known = false;
+
+                for (size_t j = 0; j < n; j++)
+                        known |= strcmp(fresh[i].label, ours[j].label) == 0;
+                more = !known;
+                if (more)
+                        memcpy(label, fresh[i].label, DOMAIN_NAME_MAX);
+        }
+        driver->close(source);
+        return more;
+}
+
+/* Would a better source than the one in use work now?  Only "auto" may change its mind. */
+static const char *better_source(const struct server *s, const struct source_config *config)
+{
+        char why[SOURCE_WHY_MAX];
+
+        if (strcmp(s->config->source, "auto") != 0)
+                return NULL;
+        for (size_t i = 0; source_drivers[i]; i++) {
+                if (strcmp(source_drivers[i]->name, meter_source_name(sampler_meter(s->sampler))) ==
+                    0)
+                        return NULL;
+                if (source_drivers[i]->probe(config, s->topology, why) == 0)
+                        return source_drivers[i]->name;
+        }
+        return NULL;
+}
+
+static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+        struct server *s = userdata;
+        struct source_config config = source_config_of(s->config);
+        const char *used = meter_source_name(sampler_meter(s->sampler)), *better;
+        char label[DOMAIN_NAME_MAX] = "";
+
+        sd_event_source_set_time(timer, usec + PERIOD_US);
+        sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+        if (s->follows || s->calibration || s->nsurveys)
+                return 0; /* their windows must not be cut */
+        better = better_source(s, &config);
+        if (better)
+                log_notice("source %s has come to work: measuring begins anew with it", better);
+        else if (has_more(s, source_driver_by_name(used), &config, label))
+                log_notice("domain %s has come: measuring begins anew with it", label);
+        else
+                return 0;
+        return sd_event_exit(s->event, SOURCE_WATCH_AGAIN);
+}
+
+int source_watch_start(struct server *s)
+{
+        uint64_t now;
+        int r = sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+
+        if (r < 0)
+                return r;
+        return sd_event_add_time(s->event, &s->source_timer, CLOCK_MONOTONIC, now + PERIOD_US,
+                                 ACCURACY_US, on_timer, s);
+}
