@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "memory.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -173,6 +174,7 @@ static void on_attached(struct letter *letter)
                                    json_pack("{s:s}", "reason", strerror(-r)));
                 return;
         }
+        memory_look_now(f->server->memory);
         if (!call) /* it went away meanwhile */
                 follow_detach(f);
         else if (call->more)
@@ -270,6 +272,7 @@ void method_follow(struct call *call)
         f->detached.deliver = on_detached;
         f->target->news.deliver = on_news;
         f->target->farewell.deliver = on_farewell;
+        f->target->id = f->id;
         f->target->pid = real_pid;
         f->target->start_ticks = stat.start_ticks;
         f->target->gamma = gamma;

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "hotplug.h"
 #include "log.h"
+#include "memory.h"
 #include "sampler.h"
 #include "server.h"
 #include "source_watch.h"
@@ -284,6 +285,10 @@ static int serve(const struct config *config, struct topology *topology)
                 log_error("cannot start sampling: %s", strerror(-r));
                 goto end;
         }
+        r = memory_new(&server->memory, sampler, topology);
+        if (r < 0)
+                log_warning("dram is not attributed: cannot start the memory accounting: %s",
+                            strerror(-r));
         if (meter_estimated(sampler_meter(sampler)))
                 log_notice("no energy meter: energy is estimated (%s)",
                            meter_why_passed_over(sampler_meter(sampler)));
@@ -300,6 +305,8 @@ static int serve(const struct config *config, struct topology *topology)
                 sd_notify(0, "STOPPING=1");
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
+        memory_free(server->memory);
+        server->memory = NULL;
         sampler_stop(sampler);
 end:
         hotplug_free(hotplug);

@@ -205,23 +205,42 @@ static uint64_t time_since_ns(const struct sampler *s, const struct account *acc
                account_time_ns(account, before, s->accounts.nslots);
 }
 
-/* EnergAt's estimate for the interval that ends now. */
-static double interval_attributed_j(const struct sampler *s, struct target *t, unsigned int i,
-                                    double *credit)
+/* EnergAt's estimate for the interval that ends now, on a package account. */
+static double package_attributed_j(const struct sampler *s, const struct target *t, unsigned int i,
+                                   double *credit)
 {
         const struct accounts *a = &s->accounts;
         const struct account *account = &a->all[i];
         uint64_t busy, own;
 
-        if (account->kind != ENERGY_PACKAGE) {
-                *credit = -1;
-                return 0;
-        }
         busy = time_since_ns(s, account, busy_sum(a, a->sums, 0), busy_sum(a, t->sums_before, 0));
         own = time_since_ns(s, account, t->used.cpu_ns, t->used_before.cpu_ns);
         *credit = busy ? (double)own / (double)busy : 0;
         return model_attributed((double)sum_since(s, t->sums_before, SUM_DYNAMIC_UJ, i) / 1e6,
                                 *credit, t->gamma);
+}
+
+/*
+ * The same on a dram account: the credit is the mean of what memory.h found in the interval, or,
+ * where it found nothing new, what it was before.  The share of dram is booked here too, once an
+ * interval.
+ */
+static double dram_attributed_j(const struct sampler *s, struct target *t, unsigned int i,
+                                double *credit)
+{
+        uint64_t dynamic_uj = sum_since(s, t->sums_before, SUM_DYNAMIC_UJ, i);
+
+        *credit = t->memory_credit[i];
+        if (*credit >= 0 && t->memory_samples)
+                *credit = t->memory_sum[i] / t->memory_samples;
+        if (*credit < 0) {
+                t->memory_unknown |= sum_since(s, t->sums_before, SUM_ENERGY_UJ, i) > 0;
+                return 0;
+        }
+        if (*credit > 1) /* the target's and the node's memory are not read at one instant */
+                *credit = 1;
+        t->used.share_uj[i] += (uint64_t)((double)dynamic_uj * *credit);
+        return model_attributed((double)dynamic_uj / 1e6, *credit, t->delta);
 }
 
 /*
@@ -290,7 +309,9 @@ static void interval_close(struct sampler *s, struct target *t, bool last)
                         return;
         }
         for (unsigned int i = 0; i < a->n; i++) {
-                attributed_j[i] = interval_attributed_j(s, t, i, &credit[i]);
+                attributed_j[i] = a->all[i].kind == ENERGY_PACKAGE
+                                          ? package_attributed_j(s, t, i, &credit[i])
+                                          : dram_attributed_j(s, t, i, &credit[i]);
                 t->attributed_j[i] += attributed_j[i];
         }
         if (r) {
@@ -304,6 +325,8 @@ static void interval_close(struct sampler *s, struct target *t, bool last)
         memcpy(t->sums_before, a->sums, a->nsums * sizeof(uint64_t));
         usage_copy(s, &t->used_before, &t->used);
         t->before_ns = s->now_ns;
+        memset(t->memory_sum, 0, a->n * sizeof(t->memory_sum[0]));
+        t->memory_samples = 0;
         t->most_processes = max_of(t->most_processes, t->max_processes);
         t->most_threads = max_of(t->most_threads, t->max_threads);
         t->max_processes = t->nprocesses;
@@ -343,9 +366,10 @@ static void target_finish(struct sampler *s, struct target *t)
                                               busy_sum(a, t->sums_begin, 0));
                 uint64_t own = account_time_ns(account, t->used.cpu_ns, a->nslots);
 
-                credit[i] = account->kind != ENERGY_PACKAGE ? -1
-                            : busy                          ? (double)own / (double)busy
-                                                            : 0;
+                if (account->kind == ENERGY_PACKAGE)
+                        credit[i] = busy ? (double)own / (double)busy : 0;
+                else
+                        credit[i] = t->memory_unknown ? -1 : t->memory_credit[i];
         }
         r->event = REPORT_FINAL;
         r->start_ns = t->begin_ns;
@@ -532,6 +556,20 @@ static void *run(void *arg)
 }
 
 /* ---- requests ---- */
+
+void sampler_memory_credits(struct sampler *s, const struct memory_credits *credits)
+{
+        for (struct target *t = s->targets; t; t = t->next) {
+                if (t->id != credits->target)
+                        continue;
+                for (unsigned int i = 0; i < s->accounts.n; i++) {
+                        t->memory_credit[i] = credits->credit[i];
+                        t->memory_sum[i] += credits->credit[i] > 0 ? credits->credit[i] : 0;
+                }
+                t->memory_samples++;
+                return;
+        }
+}
 
 int sampler_follow(struct sampler *s, struct target *t)
 {

@@ -53,7 +53,8 @@ struct server {
         unsigned int nconnections, nrefused;
         int listen_fd;
         sd_event_source *listen_source, *mailbox_source, *source_timer;
-        char *path; /* to unlink at the end; NULL: the socket was given to us */
+        char *path;            /* to unlink at the end; NULL: the socket was given to us */
+        struct memory *memory; /* NULL: no dram domain */
         struct follow *follows;
         struct calibration *calibration; /* the one that runs, or NULL */
         uint64_t last_target;

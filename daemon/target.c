@@ -17,7 +17,7 @@ int target_new(struct target **ret, const struct accounts *accounts, struct mail
         if (!t)
                 return -ENOMEM;
         words = calloc(2 * (cells + n + sums), sizeof(*words));
-        t->attributed_j = calloc(n, sizeof(t->attributed_j[0]));
+        t->attributed_j = calloc(3 * n, sizeof(t->attributed_j[0]));
         sockets = calloc((size_t)TARGET_REPORTS * accounts->nsockets, sizeof(*sockets));
         t->used.cpu_ns = words;
         t->ring[0].sockets = sockets;
@@ -25,6 +25,10 @@ int target_new(struct target **ret, const struct accounts *accounts, struct mail
                 target_free(t);
                 return -ENOMEM;
         }
+        t->memory_sum = t->attributed_j + n;
+        t->memory_credit = t->attributed_j + 2 * n;
+        for (size_t i = 0; i < n; i++)
+                t->memory_credit[i] = -1;
         t->used.share_uj = words + cells;
         t->used_before.cpu_ns = t->used.share_uj + n;
         t->used_before.share_uj = t->used_before.cpu_ns + cells;

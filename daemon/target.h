@@ -63,6 +63,7 @@ struct target {
         struct mailbox *mailbox;
         void *owner; /* of the server */
 
+        uint64_t id;
         pid_t pid;
         uint64_t start_ticks; /* with pid: who is meant; 0: whoever has the pid */
         double gamma, delta;
@@ -77,6 +78,10 @@ struct target {
         unsigned int most_processes, most_threads; /* in all */
         struct usage used, used_before;
         double *attributed_j; /* by account, up to the last interval's end */
+        double *memory_sum,
+                *memory_credit; /* by account: sum over samples, and the last one (< 0: none yet) */
+        unsigned int memory_samples; /* in the present interval */
+        bool memory_unknown;         /* there was an interval with energy of dram and no credit */
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;
         unsigned int nslots;

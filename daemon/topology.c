@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cpulist.h"
+
 /*
  * The kernel's own limit is 8192 (CONFIG_NR_CPUS, x86); a number far above it is no CPU list of a
  * kernel, and must not make us allocate for it.
@@ -118,46 +120,6 @@ static int numbered(const char *name, const char *prefix)
             parse_int(name + length, &number) < 0)
                 return -1;
         return number;
-}
-
-/*
- * Walk a CPU list, "0-3,8,10-11" or "" (Documentation/admin-guide/cputopology.rst).  Nothing is
- * visited unless the whole list is good.
- */
-static int cpulist_walk(const char *text, unsigned int limit,
-                        void (*visit)(unsigned int cpu, void *arg), void *arg)
-{
-        for (int pass = 0; pass < 2; pass++) {
-                const char *p = text;
-
-                while (*p != '\0' && *p != '\n') {
-                        unsigned long first, last;
-                        char *end;
-
-                        if (*p < '0' || *p > '9')
-                                return -EBADMSG;
-                        errno = 0;
-                        first = last = strtoul(p, &end, 10);
-                        if (*end == '-') {
-                                p = end + 1;
-                                if (*p < '0' || *p > '9')
-                                        return -EBADMSG;
-                                last = strtoul(p, &end, 10);
-                        }
-                        if (errno || first > last || last >= limit)
-                                return -EBADMSG;
-                        p = end;
-                        if (*p == ',' && p[1] >= '0' && p[1] <= '9')
-                                p++;
-                        else if (*p != '\0' && *p != '\n')
-                                return -EBADMSG;
-                        for (unsigned long cpu = first; pass == 1 && cpu <= last; cpu++)
-                                visit((unsigned int)cpu, arg);
-                }
-                if (*p == '\n' && p[1] != '\0')
-                        return -EBADMSG;
-        }
-        return 0;
 }
 
 static void visit_highest(unsigned int cpu, void *arg)
