@@ -26,6 +26,8 @@ static json_t *calibrate_parameters(const struct options *o)
                 r |= json_object_set_new(p, "windows", json_integer(o->windows));
         if (o->force)
                 r |= json_object_set_new(p, "force", json_true());
+        if (o->online)
+                r |= json_object_set_new(p, "online", json_true());
         return r < 0 ? NULL : json_incref(p);
 }
 
@@ -59,6 +61,14 @@ static void show_progress(const json_t *reply)
         const char *back = "\r\033[K"; /* the same line again, cleared */
         char package[TEXT_NUMBER_MAX], dram[TEXT_NUMBER_MAX];
 
+        if (report_string(reply, "lacking")[0]) {
+                fprintf(stderr, "%s%lld s of %lld: base power %s so far, needs %s", back,
+                        report_integer(reply, "window"), report_integer(reply, "windows"),
+                        text_quantity(package, sum_watts(reply, "package_w"), "W"),
+                        report_string(reply, "lacking"));
+                fflush(stderr);
+                return;
+        }
         fprintf(stderr, "%swindow %lld of %lld: package %s, dram %s, CPUs %.1f %% busy", back,
                 report_integer(reply, "window"), report_integer(reply, "windows"),
                 text_quantity(package, sum_watts(reply, "package_w"), "W"),
@@ -78,8 +88,12 @@ static void print_result(const json_t *reply)
 {
         size_t sockets = json_array_size(json_object_get(reply, "package_w"));
 
-        printf("power of the idle machine, %lld windows, CPUs %.1f %% busy meanwhile\n",
-               report_integer(reply, "windows"), report_number(reply, NULL, "busy_percent"));
+        if (isnan(report_number(reply, NULL, "busy_percent")))
+                puts("power of the idle machine, told from the machine in use");
+        else
+                printf("power of the idle machine, %lld windows, CPUs %.1f %% busy meanwhile\n",
+                       report_integer(reply, "windows"),
+                       report_number(reply, NULL, "busy_percent"));
         for (size_t i = 0; i < sockets; i++) {
                 printf("  socket %zu", i);
                 print_watts("package", watts(reply, "package_w", i));
@@ -151,8 +165,8 @@ const struct command command_basepower = {
         .is_verb = true,
         .is_option = true,
         .options = OPTION_SOCKET | OPTION_FORMAT | OPTION_BASE_PERIOD | OPTION_WINDOWS |
-                   OPTION_FORCE | OPTION_RAPL_PERIOD,
-        .usage = "--basepower [--base-period S] [--windows N] [--force]",
+                   OPTION_FORCE | OPTION_RAPL_PERIOD | OPTION_ONLINE,
+        .usage = "--basepower [--base-period S] [--windows N] [--force | --online]",
         .summary = "measure the power of the idle machine and keep it (the machine should be idle)",
         .run = basepower,
 };

@@ -50,6 +50,8 @@ static const struct option_row {
          "number of calibration windows (the daemon's)"},
         {"force", OPTION_FORCE, KIND_FLAG, FIELD(force), 0, NULL,
          "calibrate even though the machine is busy"},
+        {"online", OPTION_ONLINE, KIND_FLAG, FIELD(online), 0, NULL,
+         "tell base power from the machine in use, in --base-period seconds at most (120)"},
         {"rapl-period", OPTION_RAPL_PERIOD, KIND_NUMBER, FIELD(rapl_period_s), LONGEST_S, "S",
          "accepted for EnergAt's sake; the daemon sets the sampling period"},
 #undef FIELD

@@ -25,12 +25,13 @@ enum option_bit {
         OPTION_WINDOWS = 1 << 9,
         OPTION_FORCE = 1 << 10,
         OPTION_RAPL_PERIOD = 1 << 11,
+        OPTION_ONLINE = 1 << 12,
 };
 
 struct options {
         uint32_t given; /* enum option_bit */
         const char *socket, *name, *output;
-        bool json, no_wait, force;
+        bool json, no_wait, force, online;
         double interval_s, gamma, delta, base_period_s, rapl_period_s; /* NAN: not given */
         long long windows;
         long long pid;    /* of --pid */

@@ -31,7 +31,7 @@ static void tame_name(char name[TRACE_NAME_MAX + 1], const char *wanted)
 {
         size_t n = 0;
 
-        for (; wanted[n] && n < TRACE_NAME_MAX; n++) {
+        for (; n < TRACE_NAME_MAX && wanted[n]; n++) {
                 unsigned char c = (unsigned char)wanted[n];
                 bool fine = (c < 0x80 && isalnum(c)) || c == '.' || c == '_' || c == '-';
 

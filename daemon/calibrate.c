@@ -13,11 +13,13 @@
 
 #include "access.h"
 #include "baseline.h"
+#include "calibrate.h"
 #include "log.h"
 #include "server.h"
 
 #define NS_PER_S          1e9
 #define DEFAULT_PERIOD_S  2.0
+#define ONLINE_DEFAULT_S  120.0 /* what the learner looks back on */
 #define DEFAULT_WINDOWS   5
 #define MAX_WINDOWS       1000
 #define MAX_PERIOD_S      3600.0
@@ -312,58 +314,59 @@ static void describe(struct calibration *k, struct baseline *b, double *busy_per
         }
 }
 
-static void finish(struct calibration *k)
+void baseline_keep(struct call *call, const struct baseline *b, double busy_percent)
 {
-        struct server *s = k->server;
-        struct call *call = k->call;
-        struct new_baseline *n;
-        double busy_percent;
+        struct server *s = call->server;
+        struct new_baseline *n = calloc(1, sizeof(*n));
         char why[CONFIG_PATH_MAX + 64];
-        int r;
+        int r = n ? baseline_save(b, s->config->state_dir, why, sizeof(why)) : -ENOMEM;
 
-        n = calloc(1, sizeof(*n));
-        if (!n) {
-                fail(k, strerror(ENOMEM));
-                return;
-        }
-        describe(k, &n->baseline, &busy_percent);
-        for (unsigned int i = 0; i < n->baseline.nsockets; i++) {
-                if (isnan(n->baseline.package_w[i])) {
-                        free(n);
-                        fail(k, "a package could not be read all the time; see 'energat --check'");
-                        return;
-                }
-        }
-        if (busy_percent > MAX_BUSY_PERCENT && !k->force) {
-                free(n);
-                refuse_busy(k, busy_percent);
-                return;
-        }
-        r = baseline_save(&n->baseline, s->config->state_dir, why, sizeof(why));
         if (r < 0) {
+                call_error(call, "io.energat.Failed",
+                           json_pack("{s:s}", "reason", n ? why : strerror(-r)));
                 free(n);
-                fail(k, why);
                 return;
         }
         if (!s->baseline)
                 s->baseline = malloc(sizeof(*s->baseline));
         if (s->baseline)
-                *s->baseline = n->baseline;
+                *s->baseline = *b;
         s->baseline_problem[0] = '\0';
         snprintf(why, sizeof(why), "%s/%s", s->config->state_dir, BASELINE_FILE);
         log_notice("new baseline in %s", why);
-        json_t *result = json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:s}", "event", "done", "window",
-                                   (int)k->windows, "windows", (int)k->windows, "package_w",
-                                   baseline_powers(n->baseline.package_w, n->baseline.nsockets),
-                                   "dram_w",
-                                   baseline_powers(n->baseline.dram_w, n->baseline.nsockets),
-                                   "busy_percent", busy_percent, "path", why);
-
+        n->baseline = *b;
         n->server = s;
         n->letter.deliver = run_set_baseline;
         sampler_post(s->sampler, &n->letter);
+        call_reply(call,
+                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:n, s:s}", "event", "done", "window",
+                             (int)b->windows, "windows", (int)b->windows, "package_w",
+                             baseline_powers(b->package_w, b->nsockets), "dram_w",
+                             baseline_powers(b->dram_w, b->nsockets), "busy_percent",
+                             isnan(busy_percent) ? json_null() : json_real(busy_percent), "lacking",
+                             "path", why),
+                   false);
+}
+
+static void finish(struct calibration *k)
+{
+        struct call *call = k->call;
+        struct baseline b;
+        double busy_percent;
+
+        describe(k, &b, &busy_percent);
+        for (unsigned int i = 0; i < b.nsockets; i++) {
+                if (isnan(b.package_w[i])) {
+                        fail(k, "a package could not be read all the time; see 'energat --check'");
+                        return;
+                }
+        }
+        if (busy_percent > MAX_BUSY_PERCENT && !k->force) {
+                refuse_busy(k, busy_percent);
+                return;
+        }
         calibration_end(k);
-        call_reply(call, result, false);
+        baseline_keep(call, &b, busy_percent);
 }
 
 static int next_window(struct calibration *k)
@@ -405,14 +408,14 @@ static void on_taken(struct letter *letter)
                 k->window++;
                 if (k->call->more) {
                         call_reply(k->call,
-                                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:n}", "event",
+                                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:n, s:n}", "event",
                                              "window", "window", (int)k->window, "windows",
                                              (int)k->windows, "package_w",
                                              powers_json(k->package_w, a->nsockets, k->window - 1),
                                              "dram_w",
                                              powers_json(k->dram_w, a->nsockets, k->window - 1),
                                              "busy_percent", k->busy_percent[k->window - 1],
-                                             "path"),
+                                             "lacking", "path"),
                                    true);
                         if (!k->server->calibration) /* the peer was dropped, and k with it */
                                 return;
@@ -497,6 +500,12 @@ void method_calibrate(struct call *call)
                         json_pack("{s:s}", "reason",
                                   "there is no energy meter to calibrate: base power of source "
                                   "\"estimate\" is energy.estimate_idle_w of the configuration"));
+                return;
+        }
+        if (json_is_true(json_object_get(call->parameters, "online"))) {
+                calibrate_online(call, json_object_get(call->parameters, "period_s")
+                                               ? period_s
+                                               : ONLINE_DEFAULT_S);
                 return;
         }
         if (s->calibration) {

@@ -103,7 +103,10 @@ static void on_gone(struct call *call)
 
 static json_t *answer(const struct follow *f, const char *event, const struct report *r)
 {
-        const struct report_header header = {.sampler = f->server->sampler,
+        const char *lacking, *baseline = server_baseline(f->server, &lacking);
+        const struct report_header header = {.baseline = baseline,
+                                             .lacking = lacking,
+                                             .sampler = f->server->sampler,
                                              .faults = f->server->faults,
                                              .topology = f->server->topology,
                                              .pid = f->pid,

@@ -15,6 +15,7 @@
 #include "baseline.h"
 #include "config.h"
 #include "hotplug.h"
+#include "learn.h"
 #include "log.h"
 #include "memory.h"
 #include "sampler.h"
@@ -215,6 +216,7 @@ static void load_baseline(struct server *s)
         r = baseline_load(s->baseline, config->state_dir, s->topology,
                           meter_source_name(sampler_meter(s->sampler)), s->baseline_problem,
                           sizeof(s->baseline_problem));
+        s->baseline_missing = r == -ENOENT;
         if (r < 0) {
                 if (r != -ENOENT)
                         log_warning("%s", s->baseline_problem);
@@ -289,6 +291,9 @@ static int serve(const struct config *config, struct topology *topology)
         if (r < 0)
                 log_warning("dram is not attributed: cannot start the memory accounting: %s",
                             strerror(-r));
+        if (!meter_estimated(sampler_meter(sampler)) &&
+            (r = learner_new(&server->learner, server)) < 0)
+                log_warning("base power is not learned: %s", strerror(-r));
         if (meter_estimated(sampler_meter(sampler)))
                 log_notice("no energy meter: energy is estimated (%s)",
                            meter_why_passed_over(sampler_meter(sampler)));
@@ -305,6 +310,8 @@ static int serve(const struct config *config, struct topology *topology)
                 sd_notify(0, "STOPPING=1");
         if (r < 0)
                 log_error("the event loop failed: %s", strerror(-r));
+        learner_free(server->learner);
+        server->learner = NULL;
         memory_free(server->memory);
         server->memory = NULL;
         sampler_stop(sampler);

@@ -28,7 +28,8 @@ static void __attribute__((format(printf, 2, 3))) warn(json_t *warnings, const c
         json_array_append_new(warnings, json_string(text));
 }
 
-void warnings_of_source(json_t *warnings, const struct sampler *sampler, const struct fault *faults)
+void warnings_of_source(json_t *warnings, const struct sampler *sampler, const struct fault *faults,
+                        const char *lacking)
 {
         const struct meter *meter = sampler_meter(sampler);
         const struct domain *domains;
@@ -37,8 +38,10 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler, const s
 
         if (!accounts_have_baseline(sampler_accounts(sampler)))
                 warn(warnings,
-                     "no baseline: the idle machine's power is counted as used by programs; "
-                     "run 'energat --basepower' while it is idle");
+                     "no baseline: the idle machine's power is counted as used by programs; run "
+                     "'energat --basepower' while it is idle%s%s",
+                     lacking ? ", or wait until it is learned, which needs " : "",
+                     lacking ? lacking : "");
         if (!cputime_exact(sampler_cputime(sampler)))
                 warn(warnings, "CPU time is counted by %s: %s",
                      cputime_name(sampler_cputime(sampler)),
@@ -204,20 +207,20 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                         json_string("the target's memory was not measured in this time"));
         if (!p->base_known)
                 json_object_set_new(reasons, "static", json_string("there is no baseline"));
-        warnings_of_source(warnings, h->sampler, h->faults);
+        warnings_of_source(warnings, h->sampler, h->faults, h->lacking);
         warnings_of_totals(warnings, totals);
         warnings_of_window(warnings, h->sampler, r->machine);
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(
-                "{s:s, s:b, s:i, s:s, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:o, s:o, s:o, s:o, s:o, "
-                "s:o, s:o}",
+                "{s:s, s:b, s:i, s:s, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:s, s:o, s:o, s:o, s:o, "
+                "s:o, s:o, s:o}",
                 "source", meter_source_name(sampler_meter(h->sampler)), "estimated",
                 meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name", h->name,
                 "time", realtime_of(r->end_ns), "duration_s",
                 (double)(r->end_ns - r->start_ns) / NS_PER_S, "cpu_s", (double)r->cpu_ns / NS_PER_S,
                 "processes", (int)r->processes, "threads", (int)r->threads, "gamma", h->gamma,
-                "delta", h->delta, "attributed",
+                "delta", h->delta, "baseline", h->baseline, "attributed",
                 pair_json(real_or_null(p->known, p->attributed_j),
                           real_or_null(dram, d->attributed_j)),
                 "share",

@@ -14,14 +14,19 @@ struct report_header {
         pid_t pid; /* as the peer calls it */
         const char *name;
         double gamma, delta;
+        const char *baseline; /* as io.energat calls it */
+        const char *lacking;  /* what is missing for it to be learned; NULL: nothing */
 };
 
 /* A new reference to a Report, or NULL when out of memory. */
 json_t *report_json(const struct report_header *header, const struct report *report);
 
-/* Warnings that hold for everything that is measured now; appended to `warnings`. */
-void warnings_of_source(json_t *warnings, const struct sampler *sampler,
-                        const struct fault *faults);
+/*
+ * Warnings that hold for everything that is measured now; appended to `warnings`.  lacking: what
+ * the learner of the baseline misses, or NULL.
+ */
+void warnings_of_source(json_t *warnings, const struct sampler *sampler, const struct fault *faults,
+                        const char *lacking);
 /* The same from what happened in a window. */
 void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine);
 

@@ -108,10 +108,11 @@ static json_t *watch_json(struct watch *w, const struct domain *d, bool used, bo
 {
         bool attributed = used && (d->kind == DOMAIN_PACKAGE || d->kind == DOMAIN_DRAM);
         json_t *refresh = json_null();
+        size_t middle = w->nchanges / 2;
 
         qsort(w->periods_ns, w->nchanges, sizeof(w->periods_ns[0]), compare_ns);
         if (w->nchanges >= MIN_CHANGES && !estimated)
-                refresh = json_real((double)w->periods_ns[w->nchanges / 2] / (double)NS_PER_S);
+                refresh = json_real((double)w->periods_ns[middle] / (double)NS_PER_S);
         return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                          d->label, "kind", domain_kind_name(d->kind), "socket",
                          d->socket < 0 ? json_null() : json_integer(d->socket), "die",

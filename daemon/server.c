@@ -293,7 +293,7 @@ static void call_dispatch(struct call *call, const char *full_name)
                     memcmp(interfaces[i].name, full_name, length) != 0)
                         continue;
                 for (const struct method *m = interfaces[i].methods; m->name; m++) {
-                        if (strcmp(m->name, dot + 1) == 0) {
+                        if (strcmp(m->name, full_name + length + 1) == 0) {
                                 m->run(call);
                                 return;
                         }

@@ -53,13 +53,15 @@ struct server {
         unsigned int nconnections, nrefused;
         int listen_fd;
         sd_event_source *listen_source, *mailbox_source, *source_timer;
-        char *path;            /* to unlink at the end; NULL: the socket was given to us */
-        struct memory *memory; /* NULL: no dram domain */
+        char *path;              /* to unlink at the end; NULL: the socket was given to us */
+        struct memory *memory;   /* NULL: no dram domain */
+        struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
         struct calibration *calibration; /* the one that runs, or NULL */
         uint64_t last_target;
         unsigned int nsurveys;      /* of the sensors, in progress */
         char baseline_problem[512]; /* why there is no baseline, or "" */
+        bool baseline_missing;      /* only because none was ever made */
         struct baseline *baseline;  /* in force, or NULL */
         struct fault_news fault_news;
         struct fault faults[SOURCE_MAX_DOMAINS]; /* the state of every domain, as last told */
@@ -77,6 +79,9 @@ void server_free(struct server *s);
  * `why` (512 bytes) says what happened on failure.
  */
 int server_listen(struct server *s, const char *path, char *why, size_t why_size);
+
+/* Where the static part comes from (io.energat), and what the learner lacks, or NULL. */
+const char *server_baseline(const struct server *s, const char **lacking);
 
 const struct peer *call_peer(const struct call *call);
 

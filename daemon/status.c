@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "access.h"
+#include "learn.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -211,10 +212,12 @@ static json_t *all_warnings(struct look *look)
 {
         const struct accounts *a = sampler_accounts(look->server->sampler);
         json_t *warnings = json_array();
+        const char *lacking;
 
-        warnings_of_source(warnings, look->server->sampler, look->faults);
+        (void)server_baseline(look->server, &lacking);
+        warnings_of_source(warnings, look->server->sampler, look->faults, lacking);
         warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
-        if (look->server->baseline_problem[0])
+        if (look->server->baseline_problem[0] && !look->server->baseline_missing)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
         return warnings;
 }
@@ -463,17 +466,25 @@ static void check_losses(json_t *lines, struct look *look)
 static void check_calibration(json_t *lines, struct look *look)
 {
         struct server *s = look->server;
-        const struct accounts *a = sampler_accounts(s->sampler);
+        const char *lacking, *state = server_baseline(s, &lacking);
+        struct learned learned;
 
-        if (!accounts_have_baseline(a))
-                line(lines, "warn", "calibration",
-                     "run 'energat --basepower' while the machine is idle", "%s",
-                     s->baseline_problem[0] ? s->baseline_problem : "there is no baseline");
-        else if (meter_estimated(sampler_meter(s->sampler)))
+        if (strcmp(state, "known") == 0) {
                 line(lines, "pass", "calibration", NULL, "idle power is part of the estimate");
-        else
+        } else if (strcmp(state, "measured") == 0) {
                 line(lines, "pass", "calibration", NULL, "baseline of %s",
-                     s->baseline && s->baseline->date[0] ? s->baseline->date : "unknown date");
+                     s->baseline->date[0] ? s->baseline->date : "unknown date");
+        } else if (strcmp(state, "learned") == 0) {
+                learner_state(s->learner, &learned);
+                line(lines, "pass", "calibration", NULL,
+                     "base power learned from the machine in use, %.2f W +- %.2f W", learned.base_w,
+                     learned.half_width_w);
+        } else {
+                line(lines, "warn", "calibration",
+                     "run 'energat --basepower' while the machine is idle", "%s%s%s",
+                     s->baseline_problem[0] ? s->baseline_problem : "there is no baseline",
+                     lacking ? "; it is being learned, which needs " : "", lacking ? lacking : "");
+        }
 }
 
 static void check_permissions(json_t *lines, struct look *look)
