@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "memory.h"
+
+/* The form of a kernel 6.1's file; figures made up. */
+static const char rollup[] =
+        "55d0a0400000-7ffd5c1f2000 ---p 00000000 00:00 0                  [rollup]\n"
+        "Rss:                3616 kB\n"
+        "Pss:                 731 kB\n"
+        "Shared_Clean:       3072 kB\n"
+        "Shared_Dirty:          8 kB\n"
+        "Private_Clean:        24 kB\n"
+        "Private_Dirty:       512 kB\n"
+        "Referenced:         3616 kB\n"
+        "Anonymous:           520 kB\n"
+        "Shared_Hugetlb:        0 kB\n"
+        "Private_Hugetlb:    2048 kB\n"
+        "Swap:                  0 kB\n";
+
+static void only_private_memory_counts(void **state)
+{
+        uint64_t bytes;
+
+        (void)state;
+        assert_int_equal(memory_parse_private(rollup, &bytes), 0);
+        assert_int_equal(bytes, (24 + 512 + 2048) * 1024);
+}
+
+static void a_file_without_private_lines_is_no_file_of_ours(void **state)
+{
+        uint64_t bytes;
+
+        (void)state;
+        assert_int_equal(memory_parse_private("", &bytes), -EBADMSG);
+        assert_int_equal(memory_parse_private("Rss: 12 kB\nPrivate_Clean: lots\n", &bytes),
+                         -EBADMSG);
+}
+
+static void anonymous_pages_are_counted_by_node(void **state)
+{
+        uint64_t pages[4] = {0};
+
+        (void)state;
+        memory_parse_numa_line("7f1c000 default anon=300 dirty=300 active=1 N0=100 N1=200 "
+                               "kernelpagesize_kB=4\n",
+                               pages, 4);
+        memory_parse_numa_line("7f2c000 bind:3 anon=7 dirty=7 N3=7 kernelpagesize_kB=4\n", pages,
+                               4);
+        assert_int_equal(pages[0], 100);
+        assert_int_equal(pages[1], 200);
+        assert_int_equal(pages[2], 0);
+        assert_int_equal(pages[3], 7);
+}
+
+static void file_mappings_and_unknown_nodes_add_nothing(void **state)
+{
+        uint64_t pages[2] = {0};
+
+        (void)state;
+        memory_parse_numa_line(
+                "5581000 default file=/usr/bin/x mapped=40 N0=40 kernelpagesize_kB=4\n", pages, 2);
+        memory_parse_numa_line("7f1c000 default anon=9 dirty=9 N2=9 kernelpagesize_kB=4\n", pages,
+                               2);
+        memory_parse_numa_line("garbage anon= N=N1= Nx=3\n", pages, 2);
+        assert_int_equal(pages[0], 0);
+        assert_int_equal(pages[1], 0);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(only_private_memory_counts),
+                cmocka_unit_test(a_file_without_private_lines_is_no_file_of_ours),
+                cmocka_unit_test(anonymous_pages_are_counted_by_node),
+                cmocka_unit_test(file_mappings_and_unknown_nodes_add_nothing),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
