@@ -358,27 +358,33 @@ static __noinline int unseen(struct thread *t, __u64 stint_ns)
         return 0;
 }
 
-static __noinline int hidden(struct cpu_state *c)
+/* There was a switch that we did not see.  `known_ns` since the last one that we saw is accounted
+ * for. */
+static __always_inline void hidden(struct cpu_state *c, __s64 now, __u64 known_ns)
 {
-        if (c && c->expected_pid != PID_UNKNOWN)
-                __sync_fetch_and_add(&counters.hidden_switches, 1);
-        return 0;
+        __s64 ns = now - c->switch_ns - (__s64)known_ns - (__s64)c->ticked_ns;
+
+        if (c->expected_pid == PID_UNKNOWN)
+                return;
+        __sync_fetch_and_add(&counters.hidden_switches, 1);
+        if (ns > 0)
+                c->hidden_ns += ns;
 }
 
 static __always_inline void switched(struct task_struct *prev, int next_pid)
 {
         __u32 cpu = bpf_get_smp_processor_id(), tick = *(volatile __u32 *)&control.tick;
         struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
+        const struct rq *rq = rq_of(prev);
         __u64 irq = 0, stint = 0;
-        __s64 word;
+        __s64 word, now = 0;
 
         if (!c)
                 return;
-        if (c->synced != tick) {
-                const struct rq *rq = rq_of(prev);
-
-                if (rq)
+        if (rq) {
+                if (c->synced != tick)
                         clock_sync(c, rq, tick);
+                now = task_clock(c, rq);
         }
         if (count_irq) {
                 irq = c->irq_ns - c->irq_mark_ns;
@@ -397,23 +403,24 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
                         if (task_state(prev) & TASK_DEAD)
                                 thread_uncount(t);
                 }
+                /* All since it came here, ticks included; only the fair class keeps it. */
+                stint = sum - prev->se.prev_sum_exec_runtime;
         }
-        if (c->expected_pid != (__u32)prev->pid)
-                hidden(c);
-        c->expected_pid = (__u32)next_pid;
         word = c->idle_word;
-        if (word & 1 || !next_pid) {
-                const struct rq *rq = rq_of(prev);
-
-                if (!rq)
-                        return;
-                /* Idle until now; or, if the end was hidden, until prev began. */
-                if (word & 1)
-                        word = ((word >> 1) + task_clock(c, rq) - (__s64)stint) << 1;
-                if (!next_pid)
-                        word = ((word >> 1) - task_clock(c, rq)) << 1 | 1;
-                c->idle_word = word;
+        if (c->expected_pid != (__u32)prev->pid && rq) {
+                if (word & 1) /* the end of idling was hidden: it was when prev began */
+                        word = ((word >> 1) + now - (__s64)stint) << 1;
+                else
+                        hidden(c, now, stint);
+        } else if (word & 1) {
+                word = ((word >> 1) + now) << 1;
         }
+        if (!next_pid && rq)
+                word = ((word >> 1) - now) << 1 | 1;
+        c->idle_word = word;
+        c->switch_ns = now;
+        c->ticked_ns = 0;
+        c->expected_pid = (__u32)next_pid;
 }
 
 /* At sched_switch the current thread is still prev: that gives raw_tp the typed pointer too. */
@@ -464,8 +471,11 @@ static __always_inline void charge_running(struct cpu_state *c, struct task_stru
                 estimate -= c->irq_ns - c->irq_mark_ns;
         if ((__s64)(estimate - last) <= 0)
                 return;
-        if (__sync_val_compare_and_swap(&t->last_ns, last, estimate) == last)
-                row_add(t->row, c->slot, (__s64)(estimate - last));
+        if (__sync_val_compare_and_swap(&t->last_ns, last, estimate) != last)
+                return;
+        row_add(t->row, c->slot, (__s64)(estimate - last));
+        if ((__u32)task->pid == c->expected_pid)
+                __sync_fetch_and_add(&c->ticked_ns, estimate - last);
 }
 
 /*
@@ -513,7 +523,10 @@ int tick_here(struct bpf_raw_tracepoint_args *ctx)
                 /* The switch to idle was hidden: idle from now on, at least. */
                 __s64 now = (__s64)bpf_ktime_get_ns() + c->clock_offset_ns;
 
+                hidden(c, now, 0);
                 c->idle_word = ((c->idle_word >> 1) - now) << 1 | 1;
+                c->switch_ns = now;
+                c->ticked_ns = 0;
                 c->expected_pid = 0;
         }
         return 0;

@@ -80,8 +80,9 @@ struct row_place {
 };
 
 /*
- * One per possible CPU, one cache line each.  The clock is the run queue's clock_task: the
- * scheduler's own, which leaves out interrupt and stolen time where the kernel accounts them.
+ * One per possible CPU, two cache lines each; a switch touches the first.  The clock is the run
+ * queue's clock_task: the scheduler's own, which leaves out interrupt and stolen time where the
+ * kernel accounts them.
  */
 struct cpu_state {
         __s32 slot;            /* topology slot, or < 0; written by the daemon */
@@ -95,15 +96,19 @@ struct cpu_state {
          * subtracted.
          */
         __s64 idle_word;
-        /* The probe's own interrupt accounting, for kernels without it: */
-        __u64 irq_mark_ns;  /* irq_ns at the last switch */
-        __u64 irq_start_ns; /* when the present interrupt began */
-        __u32 irq_depth;
+        __s64 switch_ns; /* the clock at the last switch seen */
+        __u64 ticked_ns; /* charged by ticks since then to the thread that it put on */
         /*
          * The thread that the last switch seen put on this CPU.  When the next switch takes another
-         * one off, a switch was kept from the probe (some sandboxes hide those of their own agent).
+         * one off, a switch was kept from the probe (some sandboxes hide those of their own agent),
+         * and what cannot be told to be somebody's in between is hidden.
          */
         __u32 expected_pid;
+        __u32 irq_depth; /* from here: the probe's own interrupt accounting, for kernels without */
+        __u64 irq_mark_ns;  /* irq_ns at the last switch */
+        __u64 irq_start_ns; /* when the present interrupt began */
+        __u64 hidden_ns;    /* time that was nobody's for that reason, idle or not */
+        __u64 unused[5];
 };
 
 /* Written by the daemon, read by the probe. */

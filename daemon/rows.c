@@ -203,6 +203,7 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                 int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED), idle = word >> 1;
                 uint64_t irq = __atomic_load_n(&c->irq_ns, __ATOMIC_RELAXED);
                 uint64_t stolen = __atomic_load_n(&c->stolen_ns, __ATOMIC_RELAXED);
+                uint64_t hidden = __atomic_load_n(&c->hidden_ns, __ATOMIC_RELAXED);
                 uint32_t slot = c->slot < 0 || (unsigned int)c->slot >= t->nslots
                                         ? t->nslots
                                         : (uint32_t)c->slot;
@@ -217,11 +218,15 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                                 totals->idle_ns += (uint64_t)(idle - seen->idle_ns);
                         totals->irq_ns[slot] += irq - seen->irq_ns;
                         totals->stolen_ns += stolen - seen->stolen_ns;
+                        /* Somebody's, or idle: no process is charged for it. */
+                        totals->nobody_ns[slot] += hidden - seen->hidden_ns;
+                        totals->busy_ns[slot] += hidden - seen->hidden_ns;
                 }
                 if (!seen->online || idle > seen->idle_ns)
                         seen->idle_ns = idle;
                 seen->irq_ns = irq;
                 seen->stolen_ns = stolen;
+                seen->hidden_ns = hidden;
         }
         totals->cpu_wall_ns += t->nonline * (now_ns - t->collected_ns);
         totals->idle_known = true;

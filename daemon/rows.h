@@ -35,6 +35,7 @@ struct cpu_seen {
         int64_t idle_ns;
         uint64_t irq_ns;
         uint64_t stolen_ns;
+        uint64_t hidden_ns;
         bool online;
 };
 

@@ -295,31 +295,34 @@ static void answer_rows(struct look *look)
         for (unsigned int cpu = 0; cpu < look->server->topology->ncpus; cpu++)
                 ncpus += look->server->topology->cpus[cpu].online;
         snprintf(look->exited.comm, sizeof(look->exited.comm), "(exited)");
-        call_reply(look->call,
-                   json_pack("{s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:i, s:{s:o, s:o, s:o, "
-                             "s:o}, s:{s:o, s:o}, "
-                             "s:o}",
-                             "rows", rows, "exited", row_json(&look->exited, true), "exited_count",
-                             (json_int_t)look->exited_count, "cpu_s",
-                             (double)sum(t->busy_ns, a->nslots + 1) / NS_PER_S, "idle_s",
-                             number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
-                             number_or_null(t->irq_known,
-                                            (double)sum(t->irq_ns, a->nslots + 1) / NS_PER_S),
-                             "stolen_s", (double)t->stolen_ns / NS_PER_S, "lost_s",
-                             (double)look->losses.lost_ns / NS_PER_S, "wall_s",
-                             (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
-                             "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
-                             "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
-                             "static_package_j",
-                             json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
-                                         fixed[ENERGY_PACKAGE]),
-                             "static_dram_j",
-                             json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
-                             "unattributed", "package_j",
-                             json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
-                             json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
-                             all_warnings(look)),
-                   false);
+        call_reply(
+                look->call,
+                json_pack(
+                        "{s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, s:{s:o, s:o, s:o, "
+                        "s:o}, s:{s:o, s:o}, "
+                        "s:o}",
+                        "rows", rows, "exited", row_json(&look->exited, true), "exited_count",
+                        (json_int_t)look->exited_count, "cpu_s",
+                        (double)sum(t->busy_ns, a->nslots + 1) / NS_PER_S, "idle_s",
+                        number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
+                        number_or_null(t->irq_known,
+                                       (double)sum(t->irq_ns, a->nslots + 1) / NS_PER_S),
+                        "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
+                        (double)sum(t->nobody_ns, a->nslots + 1) / NS_PER_S, "lost_s",
+                        (double)look->losses.lost_ns / NS_PER_S, "wall_s",
+                        (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
+                        "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
+                        "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
+                        "static_package_j",
+                        json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
+                                    fixed[ENERGY_PACKAGE]),
+                        "static_dram_j",
+                        json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
+                        "unattributed", "package_j",
+                        json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
+                        json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
+                        all_warnings(look)),
+                false);
 }
 
 void method_rows(struct call *call)
