@@ -402,25 +402,47 @@ int processes_follow(struct processes *ps, struct process *root, struct target *
         return r < 0 ? r : n;
 }
 
-static void set_strike(struct target_set *set, const struct target *target)
+/* Which targets are struck from the sets: one, or all that a function names. */
+struct leaving {
+        const struct target *one;
+        bool (*those)(const struct target *target);
+};
+
+static bool is_leaving(const struct leaving *l, const struct target *target)
+{
+        return l->those ? l->those(target) : target == l->one;
+}
+
+static void set_strike(struct target_set *set, const struct leaving *l)
 {
         unsigned int kept = 0;
 
         for (unsigned int i = 0; i < set->ntargets; i++)
-                if (set->targets[i] != target)
+                if (!is_leaving(l, set->targets[i]))
                         set->targets[kept++] = set->targets[i];
         set->ntargets = kept;
 }
 
-void processes_unfollow(struct processes *ps, struct target *target)
+static void unfollow(struct processes *ps, const struct leaving *l)
 {
         /* Count first: striking a set strikes it for all that share it. */
         for (size_t i = 0; i < ps->hash_size; i++)
                 for (struct process *p = ps->hash[i]; p; p = p->next_in_hash)
-                        if (set_has(p->targets, target))
-                                target_count(target, -1, -(int)p->threads);
+                        for (unsigned int t = 0; p->targets && t < p->targets->ntargets; t++)
+                                if (is_leaving(l, p->targets->targets[t]))
+                                        target_count(p->targets->targets[t], -1, -(int)p->threads);
         for (size_t i = 0; i < ps->hash_size; i++)
                 for (struct process *p = ps->hash[i]; p; p = p->next_in_hash)
                         if (p->targets)
-                                set_strike(p->targets, target);
+                                set_strike(p->targets, l);
+}
+
+void processes_unfollow(struct processes *ps, struct target *target)
+{
+        unfollow(ps, &(struct leaving){.one = target});
+}
+
+void processes_unfollow_those(struct processes *ps, bool (*leaves)(const struct target *target))
+{
+        unfollow(ps, &(struct leaving){.those = leaves});
 }

@@ -117,6 +117,8 @@ void processes_bury(struct processes *ps);
 int processes_follow(struct processes *ps, struct process *root, struct target *target);
 /* No process counts for `target` any more.  Only between ticks, when there are no entries. */
 void processes_unfollow(struct processes *ps, struct target *target);
+/* The same for every target that `leaves`, in one pass over the processes. */
+void processes_unfollow_those(struct processes *ps, bool (*leaves)(const struct target *target));
 
 /* Every living process, in no order. */
 void processes_each(const struct processes *ps, void (*f)(const struct process *, void *),

@@ -344,7 +344,7 @@ static void target_unlink(struct sampler *s, struct target *t)
         s->ntargets--;
 }
 
-/* The last report of `t`; after it the target is the server's. */
+/* Fill in the last report of `t`. */
 static void target_finish(struct sampler *s, struct target *t)
 {
         struct accounts *a = &s->accounts;
@@ -378,20 +378,38 @@ static void target_finish(struct sampler *s, struct target *t)
         report_fill(s, t, r, t->sums_begin, &nothing, t->attributed_j, credit);
         r->processes = max_of(t->most_processes, t->max_processes);
         r->threads = max_of(t->most_threads, t->max_threads);
-        if (t->nprocesses)
-                processes_unfollow(&s->processes, t);
-        target_unlink(s, t);
-        target_send(t, true);
+        t->left = true;
+}
+
+static bool has_left(const struct target *t)
+{
+        return t->left;
 }
 
 static void targets_serve(struct sampler *s)
 {
+        bool living = false, any = false;
+
+        for (struct target *t = s->targets; t; t = t->next) {
+                if (t->detach || t->nprocesses == 0) {
+                        any = true;
+                        living |= t->nprocesses > 0;
+                        target_finish(s, t);
+                } else if (s->now_ns - t->before_ns + s->tick_ns / 2 >= t->interval_ns) {
+                        interval_close(s, t, false);
+                }
+        }
+        if (!any)
+                return;
+        /* However many end at once, their processes are told in one pass. */
+        if (living)
+                processes_unfollow_those(&s->processes, has_left);
         for (struct target *t = s->targets, *next; t; t = next) {
                 next = t->next;
-                if (t->detach || t->nprocesses == 0)
-                        target_finish(s, t);
-                else if (s->now_ns - t->before_ns + s->tick_ns / 2 >= t->interval_ns)
-                        interval_close(s, t, false);
+                if (!t->left)
+                        continue;
+                target_unlink(s, t);
+                target_send(t, true); /* from here on it is the server's */
         }
 }
 

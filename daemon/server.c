@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,16 +17,17 @@
 #include "log.h"
 #include "wire.h"
 
-#define GROUP_NAME   "energat"
-#define MAX_GROUPS   1024
-#define SOCKET_MODE  0666 /* anyone may ask; what they are told is another matter */
-#define LISTEN_QUEUE 128
+#define GROUP_NAME     "energat"
+#define MAX_GROUPS     1024
+#define SOCKET_MODE    0666 /* anyone may ask; what they are told is another matter */
+#define EVENTS_AT_ONCE 64
+#define LISTEN_QUEUE   128
 
 struct connection {
         struct server *server;
         struct connection *next, *prev;
         int fd;
-        sd_event_source *source;
+        uint32_t events; /* that are waited for */
         struct wire_reader reader;
         struct peer peer;
         struct call *call;
@@ -37,7 +39,47 @@ struct connection {
         bool dead;
 };
 
+/* A user who is connected. */
+struct user {
+        struct user *next;
+        uid_t uid;
+        unsigned int nconnections;
+};
+
 static void connection_process(struct connection *c);
+
+/* ---- users ---- */
+
+static struct user *user_get(struct server *s, uid_t uid)
+{
+        struct user *u;
+
+        for (u = s->users; u; u = u->next)
+                if (u->uid == uid)
+                        return u;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return NULL;
+        u->uid = uid;
+        u->next = s->users;
+        s->users = u;
+        return u;
+}
+
+static void user_leave(struct server *s, uid_t uid)
+{
+        for (struct user **at = &s->users; *at; at = &(*at)->next) {
+                struct user *u = *at;
+
+                if (u->uid != uid)
+                        continue;
+                if (--u->nconnections == 0) {
+                        *at = u->next;
+                        free(u);
+                }
+                return;
+        }
+}
 
 /* ---- connections ---- */
 
@@ -63,8 +105,8 @@ static void connection_free(struct connection *c)
                 c->next->prev = c->prev;
         s->nconnections--;
         s->nrefused -= c->refused != 0;
-        c->source = sd_event_source_disable_unref(c->source);
-        close(c->fd);
+        user_leave(s, c->peer.uid);
+        close(c->fd); /* which takes it out of the epoll set, too */
         wire_reader_deinit(&c->reader);
         free(c->output);
         c->dead = true;
@@ -78,6 +120,18 @@ static void connection_drop(struct connection *c, const char *why)
         connection_free(c);
 }
 
+static int connection_wait_for(struct connection *c, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data.ptr = c};
+        int r = 0;
+
+        if (events != c->events)
+                r = epoll_ctl(c->server->epoll_fd, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd,
+                              &event);
+        c->events = events;
+        return r < 0 ? -errno : 0;
+}
+
 /* Write what can be written.  false: the connection is gone. */
 static bool connection_flush(struct connection *c)
 {
@@ -88,7 +142,7 @@ static bool connection_flush(struct connection *c)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && errno == EAGAIN) {
-                        sd_event_source_set_io_events(c->source, EPOLLIN | EPOLLOUT);
+                        connection_wait_for(c, EPOLLIN | EPOLLOUT);
                         return true;
                 }
                 if (n < 0) {
@@ -98,7 +152,7 @@ static bool connection_flush(struct connection *c)
                 c->output_sent += (size_t)n;
         }
         c->output_used = c->output_sent = 0;
-        sd_event_source_set_io_events(c->source, EPOLLIN);
+        connection_wait_for(c, EPOLLIN);
         if (c->closing) {
                 connection_free(c);
                 return false;
@@ -140,26 +194,39 @@ static bool connection_send(struct connection *c, json_t *message)
         return connection_flush(c);
 }
 
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void connection_serve(struct connection *c, uint32_t events)
 {
-        struct connection *c = userdata;
         int r;
 
-        (void)source;
         if (events & EPOLLOUT && !connection_flush(c))
-                return 0;
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-                r = wire_reader_fill(&c->reader, fd);
-                if (r == -EMSGSIZE) {
-                        connection_drop(c, "its message is too long");
-                        return 0;
-                }
-                if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR)) {
-                        connection_free(c);
-                        return 0;
-                }
+                return;
+        if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+                return;
+        r = wire_reader_fill(&c->reader, c->fd);
+        if (r == -EMSGSIZE)
+                connection_drop(c, "its message is too long");
+        else if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR))
+                connection_free(c);
+        else
                 connection_process(c);
-        }
+}
+
+/*
+ * Connections have an epoll set of their own, which is one source to sd-event: that looks at
+ * everything that is ready before each single thing it does, and would need seconds when thousands
+ * hang up at once.
+ */
+static int on_connections(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct epoll_event events[EVENTS_AT_ONCE];
+        int n = epoll_wait(fd, events, EVENTS_AT_ONCE, 0);
+
+        (void)source;
+        (void)revents;
+        (void)userdata;
+        /* Serving a connection frees no other one. */
+        for (int i = 0; i < n; i++)
+                connection_serve(events[i].data.ptr, events[i].events);
         return 0;
 }
 
@@ -385,51 +452,42 @@ static bool in_group(int fd, const struct ucred *cred)
         return false;
 }
 
-static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/* Which limit a new client of `user` is above, or 0. */
+static int limit_reached(const struct server *s, const struct user *user)
 {
-        struct server *s = userdata;
-        struct ucred cred;
-        socklen_t size = sizeof(cred);
-        unsigned int same_user = 0;
-        int refused = 0;
-        struct connection *c;
-        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        (void)source;
-        (void)events;
-        if (client < 0)
-                return 0;
-        if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) {
-                close(client);
-                return 0;
-        }
-        for (c = s->connections; c; c = c->next)
-                same_user += c->peer.uid == cred.uid;
         if (s->nconnections >= SERVER_MAX_CONNECTIONS)
-                refused = SERVER_MAX_CONNECTIONS;
-        else if (cred.uid != 0 && same_user >= SERVER_MAX_CONNECTIONS_PER_USER)
-                refused = SERVER_MAX_CONNECTIONS_PER_USER;
-        if (refused && (s->nrefused >= SERVER_MAX_REFUSALS ||
-                        s->nconnections >= SERVER_MAX_CONNECTIONS + SERVER_MAX_REFUSALS)) {
-                close(client);
-                return 0;
-        }
-        c = calloc(1, sizeof(*c));
+                return SERVER_MAX_CONNECTIONS;
+        if (user->uid != 0 && user->nconnections >= SERVER_MAX_CONNECTIONS_PER_USER)
+                return SERVER_MAX_CONNECTIONS_PER_USER;
+        return 0;
+}
+
+static int connection_new(struct server *s, int fd, const struct ucred *cred)
+{
+        struct user *user = user_get(s, cred->uid);
+        int refused = user ? limit_reached(s, user) : 0;
+        struct connection *c;
+
+        if (!user)
+                return -ENOMEM;
+        c = refused && s->nrefused >= SERVER_MAX_REFUSALS ? NULL : calloc(1, sizeof(*c));
         if (!c) {
-                close(client);
-                return 0;
+                user->nconnections++;
+                user_leave(s, cred->uid);
+                return -ENOMEM;
         }
         c->server = s;
-        c->fd = client;
+        c->fd = fd;
         c->refused = refused;
-        c->peer = (struct peer){.pid = cred.pid,
-                                .uid = cred.uid,
-                                .trusted = cred.uid == 0 || in_group(client, &cred)};
+        c->peer = (struct peer){.pid = cred->pid,
+                                .uid = cred->uid,
+                                .trusted = cred->uid == 0 || in_group(fd, cred)};
         wire_reader_init(&c->reader, WIRE_MAX_CALL);
-        if (sd_event_add_io(s->event, &c->source, client, EPOLLIN, on_connection, c) < 0) {
-                close(client);
+        user->nconnections++;
+        if (connection_wait_for(c, EPOLLIN) < 0) {
+                user_leave(s, cred->uid);
                 free(c);
-                return 0;
+                return -ENOMEM;
         }
         c->next = s->connections;
         if (c->next)
@@ -437,6 +495,49 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         s->connections = c;
         s->nconnections++;
         s->nrefused += c->refused != 0;
+        return 0;
+}
+
+/*
+ * No descriptor is left for the client that waits: give up the spare one, take the client, tell it,
+ * and send it away.  Left waiting, it would keep the event loop turning.
+ */
+static void refuse_without_descriptor(struct server *s)
+{
+        static const char answer[] =
+                "{\"error\":\"io.energat.TooMany\",\"parameters\":"
+                "{\"what\":\"connections: energatd has no file descriptor left\","
+                "\"limit\":0}}";
+        int fd;
+
+        if (s->spare_fd < 0)
+                return;
+        close(s->spare_fd);
+        fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+                (void)send(fd, answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+                close(fd);
+        }
+        s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct server *s = userdata;
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        (void)source;
+        (void)events;
+        if (client < 0) {
+                if (errno == EMFILE || errno == ENFILE)
+                        refuse_without_descriptor(s);
+                return 0;
+        }
+        if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+            connection_new(s, client, &cred) < 0)
+                close(client);
         return 0;
 }
 
@@ -501,12 +602,17 @@ int server_new(struct server **ret, sd_event *event, const struct config *config
         s->topology = topology;
         s->sampler = sampler;
         s->listen_fd = -1;
+        s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         s->fault_news = (struct fault_news){
                 .letter.deliver = on_fault_news, .mailbox = &s->mailbox, .owner = s};
         sampler_tell_faults(sampler, &s->fault_news);
-        r = mailbox_init(&s->mailbox);
+        s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        r = s->epoll_fd < 0 ? -errno : mailbox_init(&s->mailbox);
         if (r >= 0)
                 r = sd_event_add_io(event, &s->mailbox_source, s->mailbox.fd, EPOLLIN, on_mailbox,
+                                    s);
+        if (r >= 0)
+                r = sd_event_add_io(event, &s->epoll_source, s->epoll_fd, EPOLLIN, on_connections,
                                     s);
         if (r < 0) {
                 server_free(s);
@@ -535,8 +641,13 @@ void server_free(struct server *s)
         sd_event_source_disable_unref(s->listen_source);
         sd_event_source_disable_unref(s->mailbox_source);
         sd_event_source_disable_unref(s->source_timer);
+        sd_event_source_disable_unref(s->epoll_source);
+        if (s->epoll_fd >= 0)
+                close(s->epoll_fd);
         if (s->listen_fd >= 0)
                 close(s->listen_fd);
+        if (s->spare_fd >= 0)
+                close(s->spare_fd);
         if (s->path)
                 unlink(s->path);
         mailbox_deinit(&s->mailbox);

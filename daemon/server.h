@@ -51,8 +51,10 @@ struct server {
         struct mailbox mailbox; /* letters to the main thread */
         struct connection *connections;
         unsigned int nconnections, nrefused;
-        int listen_fd;
-        sd_event_source *listen_source, *mailbox_source, *source_timer;
+        struct user *users; /* how many connections each has */
+        int spare_fd;       /* given up to accept, and refuse, a client when there are no others */
+        int listen_fd, epoll_fd;
+        sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
         char *path;              /* to unlink at the end; NULL: the socket was given to us */
         struct memory *memory;   /* NULL: no dram domain */
         struct learner *learner; /* NULL: no meter to learn from */

@@ -73,6 +73,7 @@ struct target {
         /* the sampler's */
         struct target *next, *prev;
         bool detach;
+        bool left; /* its final report is filled in */
         unsigned int nprocesses, nthreads;
         unsigned int max_processes, max_threads;   /* at a time, in the present interval */
         unsigned int most_processes, most_threads; /* in all */
