@@ -116,7 +116,7 @@ static int anonymous_pages(pid_t pid, uint64_t *pages, unsigned int nnodes)
 /* Private bytes of a process, added to the accounts that its nodes are behind. */
 static void measure_process(const struct memory *m, pid_t pid, double *by_account)
 {
-        uint64_t pages[MAX_NODES] = {0}, total = 0, bytes;
+        uint64_t pages[MAX_NODES] = {0}, total = 0, bytes = 0;
 
         if (private_bytes(pid, &bytes) < 0)
                 return;

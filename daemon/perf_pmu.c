@@ -60,7 +60,7 @@ static int add_term(uint64_t *config, const char *term, const char *end, const c
         int name_length = (int)((equals ? equals : end) - term);
         char format[SYSFS_TEXT_MAX];
         uint64_t value = 1, mask;
-        unsigned int low, high;
+        unsigned int low = 0, high = 0;
         int r;
 
         if (name_length == 0 || memchr(term, '/', (size_t)name_length) || term[0] == '.')

@@ -13,13 +13,14 @@
 
 #define NAMESPACES_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
-/* Read a small file whole, with a NUL behind.  Bytes read, or a negative errno. */
+/* Read a small file whole, with a NUL behind.  Bytes read, or a negative errno and "". */
 static ssize_t read_small(const char *path, char *buffer, size_t size)
 {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n;
         int r;
 
+        buffer[0] = '\0';
         if (fd < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
         n = read(fd, buffer, size - 1);
@@ -140,8 +141,8 @@ static pid_t innermost_pid(const char *root, const char *process)
 pid_t procfs_pid_in_namespace_of(const char *root, pid_t peer, pid_t pid)
 {
         char name[16];
-        dev_t our_dev, their_dev, dev;
-        ino_t our_ino, their_ino, ino;
+        dev_t our_dev = 0, their_dev = 0, dev = 0;
+        ino_t our_ino = 0, their_ino = 0, ino = 0;
         struct dirent *entry;
         pid_t found = -ESRCH;
         DIR *dir;

@@ -6,26 +6,30 @@
 
 void rapl_domain_init(struct domain *domain, enum domain_kind kind, int socket, int die)
 {
+        const char *name = domain_kind_name(kind);
         char package[32];
 
         *domain = (struct domain){.kind = kind, .socket = socket, .die = die};
-        if (kind == DOMAIN_PSYS) {
-                domain->socket = domain->die = -1;
-                snprintf(domain->name, sizeof(domain->name), socket > 0 ? "psys-%d" : "psys",
-                         socket);
-                memcpy(domain->label, domain->name, sizeof(domain->label));
-                return;
-        }
         if (die >= 0)
                 snprintf(package, sizeof(package), "package-%d-die-%d", socket, die);
         else
                 snprintf(package, sizeof(package), "package-%d", socket);
-        if (kind == DOMAIN_PACKAGE) {
-                snprintf(domain->name, sizeof(domain->name), "%s", package);
-                snprintf(domain->label, sizeof(domain->label), "%s", package);
-        } else {
-                snprintf(domain->name, sizeof(domain->name), "%s", domain_kind_name(kind));
-                snprintf(domain->label, sizeof(domain->label), "%s/%s", package, domain->name);
+        switch (kind) {
+        case DOMAIN_PSYS:
+                domain->socket = domain->die = -1;
+                if (socket > 0)
+                        snprintf(domain->name, sizeof(domain->name), "psys-%d", socket);
+                else
+                        snprintf(domain->name, sizeof(domain->name), "psys");
+                memcpy(domain->label, domain->name, sizeof(domain->label));
+                break;
+        case DOMAIN_PACKAGE:
+                memcpy(domain->name, package, sizeof(package));
+                memcpy(domain->label, package, sizeof(package));
+                break;
+        default:
+                snprintf(domain->name, sizeof(domain->name), "%s", name);
+                snprintf(domain->label, sizeof(domain->label), "%s/%s", package, name);
         }
 }
 

@@ -4,10 +4,16 @@
 #include <string.h>
 
 extern const struct source_driver source_powercap;
+extern const struct source_driver source_perf;
+extern const struct source_driver source_msr;
+extern const struct source_driver source_hwmon;
 extern const struct source_driver source_estimate;
 
 const struct source_driver *const source_drivers[] = {
         &source_powercap,
+        &source_perf,
+        &source_msr,
+        &source_hwmon,
         &source_estimate,
         NULL,
 };
