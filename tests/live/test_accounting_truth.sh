@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The CPU time of a target is the kernel's own count of it, whatever the target does: it runs all
+# the time, lives for 30 ms, forks, leaves daemons behind, has more threads than there are CPUs, or
+# changes CPU every millisecond; and also when the daemon does not come to read for two seconds.
+# tests/bench/cpu_truth.sh is the long form.
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+# shellcheck source=accounting.sh
+. "$(dirname "$0")/accounting.sh"
+
+# exact TEXT MODE OPTION...: of loadgen
+exact() {
+        local text=$1
+        shift
+        if accounting_measure "$ACCOUNTING_LOADGEN" "$@" --truth "$ACCOUNTING_TRUTH"; then
+                check "$text" accounting_is_exact
+        else
+                fail "$text: it is measured"
+        fi
+}
+
+accounting_start_daemon
+
+exact "one thread that spins" spin 3
+exact "300 children of 5 ms" storm --children 300 --ms 5
+exact "four daemons, three generations down" daemon --depth 3 --seconds 2 --count 4
+exact "64 threads" threads --threads 64 --seconds 3
+exact "a process of 30 ms" short 0.03
+exact "50 times exec" exec-chain --depth 50 --ms 2
+if [[ $(nproc) -ge 2 ]]; then
+        exact "a thread that changes CPU every 1 ms" hop --seconds 2
+else
+        skip "a thread that changes CPU every 1 ms" "there is one CPU"
+fi
+
+text="10000 threads, one after the other"
+if ! accounting_measure "$ACCOUNTING_LOADGEN" create --threads 10000 --truth "$ACCOUNTING_TRUTH"; then
+        fail "$text: they are measured"
+elif [[ $ACCOUNTING_CGROUP_S == none ]]; then
+        skip "$text" "there is no cgroup v2, and getrusage(2) misses the end of each thread"
+else
+        check "$text" accounting_is_exact_by_cgroup
+fi
+
+ACCOUNTING_BESIDE=yes
+exact "300 children of 5 ms, with all CPUs busy beside" storm --children 300 --ms 5
+exact "a process of 30 ms, with all CPUs busy beside" short 0.03
+ACCOUNTING_BESIDE=no
+
+# Processes that are born and die while nobody reads.
+ACCOUNTING_STOP_AFTER_S=0
+exact "300 children of 5 ms, while energatd is stopped" storm --children 300 --ms 5
+exact "a process of 30 ms, while energatd is stopped" short 0.03
+check "that ticks were missed is said" matches "$(json "$ACCOUNTING_REPORT" '.warnings[]')" \
+        'ticks were missed'
+ACCOUNTING_STOP_AFTER_S=1
+exact "one thread that spins, energatd stopped in between" spin 4

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Every method and every error of io.energat, called over the socket: what the daemon answers is what it
+# declares, field by field (varlink_check.py).
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+if ! command -v python3 >/dev/null; then
+        skip "replies have the declared fields" "there is no python3"
+        exit
+fi
+
+holds() {
+        timeout -k 5 "$RIG_LIMIT_S" python3 "$(dirname "$0")/varlink_check.py" \
+                "$RIG/energat.sock" "$1" </dev/null >"$RIG/out" 2>&1 && return 0
+        note "$(tail -n 5 "$RIG/out")"
+        return 1
+}
+
+rig_start_sim --dram --core
+rig_baseline 20 3
+rig_start_daemon
+for scenario in complete describes_itself unknown_names status check sensors rows follow \
+        follow_once no_such bad_parameters denied calibrate calibrate_online busy; do
+        check "with a meter: $scenario" holds "$scenario"
+done
+rig_stop
+
+rig_start_daemon --source estimate
+check "without a meter: nothing_to_calibrate" holds nothing_to_calibrate
