@@ -135,18 +135,20 @@ static __always_inline __u32 row_take(void)
 {
         for (int i = 0; i < 32; i++) {
                 __u64 head = *(volatile __u64 *)&counters.free_head;
-                __u32 at = (__u32)head & nrows_mask, number;
+                __u32 at = (__u32)head & nrows_mask;
                 struct row_place *place;
 
                 if ((__u32)head == *(volatile __u32 *)&control.free_tail)
                         return ROW_NONE;
+                if (__sync_val_compare_and_swap(&counters.free_head, head, head + 1) != head)
+                        continue;
+                /*
+                 * Claim, then read: the claim is a full barrier behind the look at free_tail.  The
+                 * daemon does not write the place again before a whole round of rows has been
+                 * freed.
+                 */
                 place = bpf_map_lookup_elem(&places, &at);
-                if (!place)
-                        return ROW_NONE;
-                /* The place is not written again before head has passed it: read, then claim. */
-                number = *(volatile __u32 *)&place->free_row;
-                if (__sync_val_compare_and_swap(&counters.free_head, head, head + 1) == head)
-                        return number;
+                return place ? *(volatile __u32 *)&place->free_row : ROW_NONE;
         }
         return ROW_NONE;
 }

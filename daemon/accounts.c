@@ -117,6 +117,7 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
         *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj;
         *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, account) += late_uj;
-        *account_sum(a, a->sums, SUM_DROPPED_UJ, account) = own->carry.dropped_fj / MODEL_FJ_PER_UJ;
+        *account_sum(a, a->sums, SUM_DROPPED_UJ,
+                     account) = (uint64_t)(own->carry.dropped_fj / MODEL_FJ_PER_UJ);
         return dynamic_uj - late_uj;
 }

@@ -15,6 +15,7 @@
 #include "baseline.h"
 #include "calibrate.h"
 #include "log.h"
+#include "report_json.h"
 #include "server.h"
 
 #define NS_PER_S          1e9
@@ -258,7 +259,7 @@ static void refuse_busy(struct calibration *k, double busy_percent)
                 snprintf(text, sizeof(text), "%s (%d): %.1f %% of a CPU", k->processes[i].comm,
                          k->processes[i].pid,
                          100 * (double)k->processes[i].cpu_ns / NS_PER_S / total_s);
-                json_array_append_new(names, json_string(text));
+                json_array_append_new(names, json_name(text));
         }
         snprintf(reason, sizeof(reason),
                  "the machine is not idle: its CPUs are %.1f %% busy (at most %.0f %%); stop what "

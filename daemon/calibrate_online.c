@@ -69,10 +69,10 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
         if (call->more)
                 call_reply(call,
-                           json_pack("{s:s, s:i, s:i, s:o, s:[n], s:n, s:s, s:n}", "event",
+                           json_pack("{s:s, s:i, s:i, s:o, s:[n], s:n, s:s?, s:n}", "event",
                                      "window", "window", (int)o->step, "windows", (int)o->steps,
                                      "package_w", learned_json(&state), "dram_w", "busy_percent",
-                                     "lacking", state.lacking ? state.lacking : "", "path"),
+                                     "lacking", state.lacking, "path"),
                            true);
         return 0;
 }

@@ -170,8 +170,10 @@ static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *tot
 
         if (procfs_stat(&stat, p->root, pid) < 0 || stat.state == 'Z' || stat.state == 'X')
                 return 0; /* gone: not met in this look */
-        if (*at && (*at)->start_ticks != stat.start_ticks)
+        if (*at && (*at)->start_ticks != stat.start_ticks) {
                 known_remove(p, at); /* another process with the same number */
+                at = known_find(p, pid);
+        }
         k = *at;
         if (!k) {
                 k = calloc(1, sizeof(*k));

@@ -295,8 +295,13 @@ void method_follow(struct call *call)
 void method_detach(struct call *call)
 {
         const struct peer *peer = call_peer(call);
-        json_int_t id = json_integer_value(json_object_get(call->parameters, "target"));
+        const json_t *target = json_object_get(call->parameters, "target");
+        json_int_t id = json_integer_value(target);
 
+        if (!json_is_integer(target)) {
+                call_invalid_parameter(call, "target");
+                return;
+        }
         for (struct follow *f = call->server->follows; f; f = f->next) {
                 /* Whether somebody else's target exists is nobody's business. */
                 if (f->id != (uint64_t)id || (f->uid != peer->uid && !peer->trusted))

@@ -16,7 +16,7 @@ uint64_t model_static_uj(struct model_static *s, uint64_t base_uw, uint64_t cove
         owed_fj -= (uint128_t)static_uj * MODEL_FJ_PER_UJ;
         /* A fraction of a microjoule is always carried: it is rounding, not a deficit. */
         if (owed_fj >= MODEL_FJ_PER_UJ && owed_fj > carry_fj) {
-                s->dropped_fj += (uint64_t)(owed_fj - carry_fj);
+                s->dropped_fj += owed_fj - carry_fj;
                 owed_fj = carry_fj;
         }
         s->owed_fj = (uint64_t)owed_fj;

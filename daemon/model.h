@@ -29,7 +29,9 @@
  */
 struct model_static {
         uint64_t owed_fj;
-        uint64_t dropped_fj; /* more than could be carried, cumulative: the baseline is too high */
+        /* More than could be carried, cumulative: the baseline is too high.  64 bits of femtojoules
+         * are 18 kJ. */
+        __extension__ unsigned __int128 dropped_fj;
 };
 
 #define MODEL_CARRY_NS                                                             \

@@ -69,14 +69,17 @@ static int hash_grow(struct processes *ps)
                 return -ENOMEM;
         ps->hash = hash;
         ps->hash_size = size;
+        /* Each chain is split in two, in its order: the newest of a pid stays in front. */
         for (size_t i = 0; i < old_size; i++) {
-                for (struct process *p = old[i], *next; p; p = next) {
-                        size_t at = hash_of(ps, p->pid);
+                struct process **ends[2] = {&hash[i], &hash[i + old_size]};
 
-                        next = p->next_in_hash;
-                        p->next_in_hash = hash[at];
-                        hash[at] = p;
+                for (struct process *p = old[i]; p; p = p->next_in_hash) {
+                        unsigned int half = hash_of(ps, p->pid) != i;
+
+                        *ends[half] = p;
+                        ends[half] = &p->next_in_hash;
                 }
+                *ends[0] = *ends[1] = NULL;
         }
         free(old);
         return 0;
@@ -193,14 +196,6 @@ static struct process *subtree_next(const struct process *root, struct process *
         return p == root ? NULL : p->next_sibling;
 }
 
-static bool is_below(const struct process *p, const struct process *ancestor)
-{
-        for (; p; p = p->parent)
-                if (p == ancestor)
-                        return true;
-        return false;
-}
-
 int processes_birth(struct processes *ps, struct process **ret, pid_t pid, uint64_t start_ns,
                     const char *comm, bool kernel, struct process *parent)
 {
@@ -249,14 +244,6 @@ void processes_death(struct processes *ps, struct process *p)
         set_count(p->targets, -1, 0);
         p->next_sibling = ps->graveyard;
         ps->graveyard = p;
-}
-
-void processes_adopt(struct processes *ps, struct process *p, struct process *parent)
-{
-        (void)ps;
-        if (p->parent || p->dead || parent->dead || is_below(parent, p))
-                return;
-        child_link(parent, p);
 }
 
 void process_rename(struct process *p, const char *comm)
@@ -322,14 +309,14 @@ int processes_ran(struct processes *ps, struct process *p, unsigned int slot, in
                 p->debt_ns[slot] = ns;
                 return 0;
         }
-        p->debt_ns[slot] = 0;
-        p->cpu_ns[slot] += (uint64_t)ns;
         if (p->entry == PROCESS_NO_ENTRY) {
                 int r = entry_open(ps, p);
 
                 if (r < 0)
                         return r;
         }
+        p->debt_ns[slot] = 0;
+        p->cpu_ns[slot] += (uint64_t)ns;
         processes_entry_ns(ps, p->entry)[slot] += (uint64_t)ns;
         return 0;
 }

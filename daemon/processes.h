@@ -90,8 +90,6 @@ int processes_birth(struct processes *ps, struct process **ret, pid_t pid, uint6
                     const char *comm, bool kernel, struct process *parent);
 /* Its last thread has gone.  It stays, for the present tick's entries, until processes_bury(). */
 void processes_death(struct processes *ps, struct process *p);
-/* Found later than its birth: who made it. */
-void processes_adopt(struct processes *ps, struct process *p, struct process *parent);
 void process_rename(struct process *p, const char *comm);
 void process_set_threads(struct process *p, unsigned int threads);
 

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMESPACES_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
+#define STATUS_MAX     65536 /* a process may be in 65536 groups, but hardly any is in thousands */
+#define NAMESPACES_MAX 32    /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
 /* Read a small file whole, with a NUL behind.  Bytes read, or a negative errno and "". */
 static ssize_t read_small(const char *path, char *buffer, size_t size)
@@ -78,7 +79,7 @@ pid_t procfs_ppid(const char *root, pid_t pid)
 
 int procfs_status(struct procfs_status *status, const char *root, pid_t pid)
 {
-        char path[PATH_MAX], text[8192], *line;
+        char path[PATH_MAX], text[STATUS_MAX], *line;
         int found = 0;
         ssize_t n;
 
@@ -117,7 +118,7 @@ static int pid_namespace(const char *root, const char *process, dev_t *dev, ino_
 /* The last number of "NSpid:": the process's pid in its own, innermost namespace. */
 static pid_t innermost_pid(const char *root, const char *process)
 {
-        char path[PATH_MAX], text[8192], *line, *end;
+        char path[PATH_MAX], text[STATUS_MAX], *line, *end;
         long pid = -ESRCH;
 
         snprintf(path, sizeof(path), "%s/%s/status", root, process);

@@ -17,6 +17,20 @@ json_t *json_joules(bool known, uint64_t uj)
         return known ? json_real((double)uj / 1e6) : json_null();
 }
 
+json_t *json_name(const char *name)
+{
+        json_t *json = json_string(name); /* NULL when it is no UTF-8 */
+        char ascii[256];
+
+        if (json)
+                return json;
+        snprintf(ascii, sizeof(ascii), "%s", name);
+        for (char *c = ascii; *c; c++)
+                if ((unsigned char)*c >= 0x80)
+                        *c = '?';
+        return json_string(ascii);
+}
+
 static void __attribute__((format(printf, 2, 3))) warn(json_t *warnings, const char *format, ...)
 {
         char text[512];
@@ -213,11 +227,11 @@ json_t *report_json(const struct report_header *h, const struct report *r)
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(
-                "{s:s, s:b, s:i, s:s, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:s, s:o, s:o, s:o, s:o, "
+                "{s:s, s:b, s:i, s:o, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:s, s:o, s:o, s:o, s:o, "
                 "s:o, s:o, s:o}",
                 "source", meter_source_name(sampler_meter(h->sampler)), "estimated",
-                meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name", h->name,
-                "time", realtime_of(r->end_ns), "duration_s",
+                meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name",
+                json_name(h->name), "time", realtime_of(r->end_ns), "duration_s",
                 (double)(r->end_ns - r->start_ns) / NS_PER_S, "cpu_s", (double)r->cpu_ns / NS_PER_S,
                 "processes", (int)r->processes, "threads", (int)r->threads, "gamma", h->gamma,
                 "delta", h->delta, "baseline", h->baseline, "attributed",

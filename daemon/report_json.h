@@ -31,3 +31,5 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler, const s
 void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine);
 
 json_t *json_joules(bool known, uint64_t uj);
+/* A process's name: any bytes, cut at 15.  What is no UTF-8 is shown as '?'. */
+json_t *json_name(const char *name);

@@ -69,6 +69,15 @@ static int row_birth(struct rows *t, uint32_t number)
                                info->flags & ROW_KTHREAD, parent);
 }
 
+/* Add to a sum that never falls: what is below 0 is held against what comes next. */
+static void sum_add(uint64_t *sum, int64_t *debt_ns, int64_t ns)
+{
+        ns += *debt_ns;
+        *debt_ns = ns < 0 ? ns : 0;
+        if (ns > 0)
+                *sum += (uint64_t)ns;
+}
+
 /* Take out of a row what is in it. */
 static int row_visit(struct rows *t, uint32_t number, struct cputime_totals *totals,
                      struct cputime_losses *losses)
@@ -119,10 +128,10 @@ static int row_visit(struct rows *t, uint32_t number, struct cputime_totals *tot
                         /* what was charged: what came, less what is now owed, plus what was */
                         totals->busy_ns[slot] += (uint64_t)(ns + debt - p->debt_ns[slot]);
                 } else {
-                        losses->lost_ns += (uint64_t)ns;
+                        sum_add(&losses->lost_ns, &t->lost_debt_ns, ns);
                 }
                 if (slot == t->nslots)
-                        losses->unplaced_ns += (uint64_t)ns;
+                        sum_add(&losses->unplaced_ns, &t->unplaced_debt_ns, ns);
         }
         return 0;
 }
@@ -183,8 +192,10 @@ static int dying_free(struct rows *t, struct cputime_totals *totals, struct cput
                         continue;
                 }
                 t->is_dying[number] = false;
-                /* Alive after all: a thread that was adopted after another had ended. */
-                if (__atomic_load_n(&row_at(t, number)->live, __ATOMIC_ACQUIRE))
+                /* Alive after all: a thread that was adopted after another had ended.  `dead` is
+                 * taken back before looking, so that the death to come is not missed. */
+                __atomic_store_n(&row_at(t, number)->dead, 0, __ATOMIC_SEQ_CST);
+                if (__atomic_load_n(&row_at(t, number)->live, __ATOMIC_SEQ_CST))
                         continue;
                 processes_death(t->ps, t->owner[number]);
                 row_free(t, number);

@@ -53,6 +53,7 @@ struct rows {
         uint32_t *dying;        /* rows with no live thread, not freed yet */
         uint32_t ndying;
         uint32_t queue_head;
+        int64_t lost_debt_ns, unplaced_debt_ns; /* as process.debt_ns, of the losses */
 
         struct cpu_seen *seen; /* by CPU */
         unsigned int nonline;

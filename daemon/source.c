@@ -10,12 +10,7 @@ extern const struct source_driver source_hwmon;
 extern const struct source_driver source_estimate;
 
 const struct source_driver *const source_drivers[] = {
-        &source_powercap,
-        &source_perf,
-        &source_msr,
-        &source_hwmon,
-        &source_estimate,
-        NULL,
+        &source_powercap, &source_perf, &source_msr, &source_hwmon, &source_estimate, NULL,
 };
 
 const struct source_driver *source_driver_by_name(const char *name)

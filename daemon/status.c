@@ -263,11 +263,11 @@ void method_status(struct call *call)
 
 static json_t *row_json(const struct row_copy *row, bool known)
 {
-        return json_pack("{s:i, s:f, s:o, s:s, s:b, s:i, s:f, s:{s:o, s:n}}", "pid", (int)row->pid,
+        return json_pack("{s:i, s:f, s:o, s:o, s:b, s:i, s:f, s:{s:o, s:n}}", "pid", (int)row->pid,
                          "start_s", (double)row->start_ns / NS_PER_S, "ppid",
-                         row->ppid ? json_integer(row->ppid) : json_null(), "comm", row->comm,
-                         "kernel", row->kernel, "threads", (int)row->threads, "cpu_s",
-                         (double)row->cpu_ns / NS_PER_S, "share", "package_j",
+                         row->ppid ? json_integer(row->ppid) : json_null(), "comm",
+                         json_name(row->comm), "kernel", row->kernel, "threads", (int)row->threads,
+                         "cpu_s", (double)row->cpu_ns / NS_PER_S, "share", "package_j",
                          json_joules(known, row->share_uj), "dram_j");
 }
 

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True  # nothing is left in the source
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
@@ -287,6 +288,17 @@ def follow_once(daemon):
         require(reply["report"]["name"] == "sleep", str(reply))
 
 
+def names_of_any_bytes(daemon):
+    """A name that is no UTF-8 hides nobody, and ends no connection."""
+    script = 'open("/proc/self/comm", "wb").write(b"a\\xff"); import time; time.sleep(1.5)'
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        time.sleep(0.5)
+        rows_of = [r for r in daemon.call("GetRows")["rows"] if r["pid"] == process.pid]
+        require(rows_of and rows_of[0]["comm"] == "a?", f"GetRows: {rows_of}")
+        reply = daemon.call("Follow", {"pid": process.pid})
+        require(reply["report"]["name"] == "a?", str(reply))
+
+
 def calibrate(daemon):
     """With "more" a reply for each window; without, the last one only."""
     windows = 0
@@ -347,6 +359,8 @@ def no_such(daemon):
 
 def bad_parameters(daemon):
     """A value that is out of bounds, or of another type, is refused by its parameter's name."""
+    error = daemon.refused("Detach", {"target": "1"}, "org.varlink.service.InvalidParameter")
+    require(error == {"parameter": "target"}, str(error))
     for method, name, value in (
             ("Follow", "pid", 0), ("Follow", "pid", -1), ("Follow", "pid", 2**40),
             ("Follow", "pid", "1"), ("Follow", "pid", None), ("Follow", "name", 7),
@@ -396,8 +410,8 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, check, sensors, rows, follow, follow_once, calibrate,
-    calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
+    describes_itself, unknown_names, status, check, sensors, rows, follow, follow_once,
+    names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 
 def main():

@@ -272,13 +272,15 @@ static struct report report_of(enum report_event event, struct energy_report pac
         return r;
 }
 
+static const char *target_name = "bench";
+
 static json_t *checked_report(const struct report *r)
 {
         const struct report_header header = {.sampler = sampler,
                                              .faults = faults,
                                              .topology = &topology,
                                              .pid = 4321,
-                                             .name = "bench",
+                                             .name = target_name,
                                              .gamma = 0.3,
                                              .delta = 0.2,
                                              .baseline = "known"};
@@ -392,6 +394,18 @@ static void everything_that_went_wrong_is_a_warning(void **state)
         assert_int_equal(after, before + 7);
 }
 
+static void a_name_of_any_bytes_makes_a_report(void **state)
+{
+        struct report r = report_of(REPORT_FINAL, full, absent);
+        json_t *json;
+
+        target_name = "bad\xff\xfename";
+        json = checked_report(&r);
+        assert_string_equal(json_string_value(json_object_get(json, "name")), "bad??name");
+        json_decref(json);
+        target_name = "bench";
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -407,6 +421,7 @@ int main(void)
                 cmocka_unit_test(a_report_has_exactly_the_declared_fields),
                 cmocka_unit_test(what_is_not_known_is_null_with_a_reason),
                 cmocka_unit_test(everything_that_went_wrong_is_a_warning),
+                cmocka_unit_test(a_name_of_any_bytes_makes_a_report),
         };
         int failed = cmocka_run_group_tests(tests, parse_interface, NULL);
 

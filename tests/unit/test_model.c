@@ -208,6 +208,16 @@ static void baseline_too_high_is_counted(void **state)
         assert_int_equal(s.dropped_fj / MODEL_FJ_PER_UJ, 100 * 50000 - 50000);
 }
 
+static void what_is_dropped_never_wraps(void **state)
+{
+        struct model_static s = {0};
+
+        /* 25 W that are not there, for 2000 s: 50 kJ */
+        for (int tick = 0; tick < 200000; tick++)
+                model_static_uj(&s, 25 * UW_PER_W, TICK_NS, 0);
+        assert_true(s.dropped_fj / MODEL_FJ_PER_UJ == UINT64_C(50000000000) - 50000);
+}
+
 static void wraps_nothing(void **state)
 {
         /* the largest base over an hour: 36 MJ, far above 64 bits of femtojoules */
@@ -436,6 +446,7 @@ int main(void)
                 cmocka_unit_test(a_jittery_counter_leaves_no_dynamic_energy),
                 cmocka_unit_test(deficits_are_carried_two_ms_at_most),
                 cmocka_unit_test(baseline_too_high_is_counted),
+                cmocka_unit_test(what_is_dropped_never_wraps),
                 cmocka_unit_test(wraps_nothing),
                 cmocka_unit_test(shares_sum_to_dynamic_energy_exactly),
                 cmocka_unit_test(largest_remainders_are_served_first),

@@ -370,6 +370,10 @@ static void only_the_living_are_found(void **state)
         /* a number used again before the death of its first owner was read */
         second = born(7, NULL);
         assert_ptr_equal(processes_find(&ps, 7), second);
+        /* also after the table has grown */
+        for (size_t size = ps.hash_size; ps.hash_size == size;)
+                born(8, NULL);
+        assert_ptr_equal(processes_find(&ps, 7), second);
         processes_death(&ps, first);
         assert_ptr_equal(processes_find(&ps, 7), second);
         processes_bury(&ps);
@@ -491,6 +495,7 @@ static void out_of_memory_for_entries_keeps_those_there_are(void **state)
                 assert_int_equal(ps.nentries, max);
                 assert_int_equal(tick_ns(NULL), max);
                 assert_int_equal(p->entry, PROCESS_NO_ENTRY);
+                assert_int_equal(p->cpu_ns[0], 0);
         }
         ran(p, 0, 1);
         assert_int_equal(tick_ns(NULL), max + 1);

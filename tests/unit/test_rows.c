@@ -185,6 +185,25 @@ static void time_without_a_row_is_counted_as_lost(void **state)
                       "= 11 b <0 x1 0 0 0\n"
                       "? lost_ns 1105\n"
                       "? free 0\n");
+        /* an estimate that was too high is held against what comes next, here too */
+        play_alone(4, "fork 0 10 a\n"
+                      "fork 0 11 b\n"
+                      "fork 0 12 c\n"
+                      "estimate 12 0 100\n"
+                      "tick\n"
+                      "= 10 a <0 x1 0 0 0\n"
+                      "= 11 b <0 x1 0 0 0\n"
+                      "? lost_ns 100\n"
+                      "run 12 0 70\n"
+                      "tick\n"
+                      "= 10 a <0 x1 0 0 0\n"
+                      "= 11 b <0 x1 0 0 0\n"
+                      "? lost_ns 100\n"
+                      "run 12 0 40\n"
+                      "tick\n"
+                      "= 10 a <0 x1 0 0 0\n"
+                      "= 11 b <0 x1 0 0 0\n"
+                      "? lost_ns 110\n");
 }
 
 static void time_where_no_slot_is_known_is_counted_apart(void **state)
@@ -195,7 +214,14 @@ static void time_where_no_slot_is_known_is_counted_apart(void **state)
                           "tick\n"
                           "= 10 sh <0 x1 2 0 40\n"
                           "? unplaced_ns 40\n"
-                          "? busy 42\n");
+                          "? busy 42\n"
+                          "estimate 10 3 100\n"
+                          "tick\n"
+                          "= 10 sh <0 x1 2 0 140\n"
+                          "run 10 3 70\n"
+                          "tick\n"
+                          "= 10 sh <0 x1 2 0 140\n"
+                          "? unplaced_ns 140\n");
 }
 
 static void a_row_number_serves_one_owner_after_another(void **state)
