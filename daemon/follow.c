@@ -156,25 +156,37 @@ static void on_farewell(struct letter *letter)
         follow_free_when_done(f);
 }
 
+/* The sampler does not know the process.  It has gone, or it has no row of its own. */
+static void no_such_process(struct follow *f, struct call *call)
+{
+        struct procfs_stat stat;
+
+        if (procfs_stat(&stat, "/proc", f->target->pid) == 0 && stat.state != 'Z' &&
+            stat.start_ticks == f->target->start_ticks)
+                call_error(
+                        call, "io.energat.Failed",
+                        json_pack("{s:s}", "reason",
+                                  "the process table is full: this process is counted in the one "
+                                  "that started it; raise accounting.max_processes"));
+        else
+                call_error(call, "io.energat.NoSuchProcess",
+                           json_pack("{s:i}", "pid", (int)f->pid));
+}
+
 static void on_attached(struct letter *letter)
 {
         struct follow *f = follow_of(letter, offsetof(struct follow, attached));
         struct call *call = f->call;
 
         if (f->attach_result < 0) {
-                int r = f->attach_result;
-                pid_t pid = f->pid;
-
+                f->call = NULL;
+                if (call && f->attach_result == -ESRCH)
+                        no_such_process(f, call);
+                else if (call)
+                        call_error(call, "io.energat.Failed",
+                                   json_pack("{s:s}", "reason", strerror(-f->attach_result)));
                 f->in_sampler = false;
                 follow_free_when_done(f);
-                if (!call)
-                        return;
-                if (r == -ESRCH)
-                        call_error(call, "io.energat.NoSuchProcess",
-                                   json_pack("{s:i}", "pid", (int)pid));
-                else
-                        call_error(call, "io.energat.Failed",
-                                   json_pack("{s:s}", "reason", strerror(-r)));
                 return;
         }
         memory_look_now(f->server->memory);

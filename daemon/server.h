@@ -18,9 +18,9 @@
 #include "sampler.h"
 
 #define SERVER_MAX_CONNECTIONS          16384
-#define SERVER_MAX_CONNECTIONS_PER_USER 256 /* but root's */
-#define SERVER_MAX_REFUSALS             128 /* more, that are only told so */
-#define SERVER_MAX_OUTPUT               (1024 * 1024)
+#define SERVER_MAX_CONNECTIONS_PER_USER 256           /* but root's */
+#define SERVER_MAX_REFUSALS             128           /* more, that are only told so */
+#define SERVER_MAX_OUTPUT               (1024 * 1024) /* bytes that may wait behind an answer */
 
 struct peer {
         pid_t pid;

@@ -28,7 +28,7 @@ PART = 0.005  # ... this part of it
 # is 100, for each CPU.
 RUNNING_S = 0.010 * os.cpu_count()
 MAX_CONNECTIONS = 16384  # SERVER_MAX_CONNECTIONS of daemon/server.h
-TARGETS = int(os.environ.get("ENERGAT_TEST_TARGETS", "10000"))  # at once, ...
+TARGETS = int(os.environ.get("ENERGAT_TEST_TARGETS", "2000"))  # at once, ...
 PROCESSES = 1000  # ... of so many processes
 RESERVE_FDS = 64  # for everything else
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
