@@ -48,6 +48,24 @@ larger() {
 worst_threads=0
 worst_told=0
 
+# judge IRQ SUM WALL threads|told: sets VERDICT.  Time that the hypervisor takes within an interrupt is in the
+# probe's own interrupt time and in the kernel's stolen time: where there is more of it than the
+# limit, the sum proves nothing.
+judge() {
+        if [[ $1 == yes ]] &&
+                ! at_most "$(since stolen_s)" "$(calculate "$3 * $LIMIT_PERCENT / 100")" >/dev/null; then
+                VERDICT=stolen
+                RIG_SKIPPED=$((RIG_SKIPPED + 1))
+                return
+        fi
+        verdict within "$2" "$3" "$LIMIT_PERCENT"
+        if [[ $4 == threads ]]; then
+                worst_threads=$(larger "$worst_threads" "$2" "$3")
+        else
+                worst_told=$(larger "$worst_told" "$2" "$3")
+        fi
+}
+
 one_round() {
         local wall rest threads told nobody hidden threads_verdict
         if ! look "$RIG/before.json" || ! sleep "$SECONDS_EACH" || ! look "$RIG/after.json"; then
@@ -60,9 +78,9 @@ one_round() {
         threads=$(calculate "$(since rows_s) + $(since_rowless) + $rest")
         told=$(calculate "$(since cpu_s) + $rest")
         nobody=$(calculate "$(since cpu_s) - $(since rows_s)")
-        verdict within "$threads" "$wall" "$LIMIT_PERCENT"
+        judge "$1" "$threads" "$wall" threads
         threads_verdict=$VERDICT
-        verdict within "$told" "$wall" "$LIMIT_PERCENT"
+        judge "$1" "$told" "$wall" told
         bench_row "$1" "$(format %.4f "$wall")" "$(format %.4f "$(since rows_s)")" \
                 "$(format %.4f "$(since_rowless)")" "$(format %.4f "$nobody")" \
                 "$(format %.4f "$(since idle_s)")" "$(format %.4f "$(since irq_s)")" \
@@ -72,8 +90,6 @@ one_round() {
         if [[ $hidden == 0 ]] && ! at_most "$nobody" "$ROUNDING_S" >/dev/null; then
                 fail "time is nobody's though no switch was hidden"
         fi
-        worst_threads=$(larger "$worst_threads" "$threads" "$wall")
-        worst_told=$(larger "$worst_told" "$told" "$wall")
 }
 
 load_s=$((2 * ROUNDS * (SECONDS_EACH + 4) + 30))
@@ -82,7 +98,7 @@ for words in 'burst --on-ms 20 --period-ms 50' 'forks --rate 500' 'quota --perce
         rig_background "$ACCOUNTING_LOADGEN" $words --seconds "$load_s" --truth /dev/null
 done
 bench_columns irq -3 'wall s' 8 'rows s' 8 'rowless' 7 'nobody' 7 'idle s' 8 'irq s' 7 'stolen' 6 \
-        hidden 6 'threads %' 9 '' -4 'told %' 9 '' -4
+        hidden 6 'threads %' 9 '' -6 'told %' 9 '' -6
 for irq in no yes; do
         printf '[accounting]\nirq = %s\n' "$irq" >"$RIG/energatd.conf"
         accounting_start_daemon
