@@ -131,24 +131,24 @@ static __always_inline void row_add(__u32 number, __s32 slot, __s64 ns)
 
 /* ---- rows: hand out at birth ---- */
 
+/* ROW_NONE: none is free.  See struct row_place. */
 static __always_inline __u32 row_take(void)
 {
         for (int i = 0; i < 32; i++) {
-                __u64 head = *(volatile __u64 *)&counters.free_head;
+                __u64 head = *(volatile __u64 *)&counters.free_head, entry;
                 __u32 at = (__u32)head & nrows_mask;
-                struct row_place *place;
+                struct row_place *place = bpf_map_lookup_elem(&places, &at);
 
-                if ((__u32)head == *(volatile __u32 *)&control.free_tail)
+                if (!place)
                         return ROW_NONE;
-                if (__sync_val_compare_and_swap(&counters.free_head, head, head + 1) != head)
-                        continue;
-                /*
-                 * Claim, then read: the claim is a full barrier behind the look at free_tail.  The
-                 * daemon does not write the place again before a whole round of rows has been
-                 * freed.
-                 */
-                place = bpf_map_lookup_elem(&places, &at);
-                return place ? *(volatile __u32 *)&place->free_row : ROW_NONE;
+                entry = *(volatile __u64 *)&place->free_row;
+                if (entry >> 32 != (__u32)head) {
+                        if (*(volatile __u64 *)&counters.free_head == head)
+                                return ROW_NONE;
+                } else if (__sync_val_compare_and_swap(&counters.free_head, head, head + 1) ==
+                           head) {
+                        return (__u32)entry;
+                }
         }
         return ROW_NONE;
 }

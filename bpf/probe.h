@@ -32,7 +32,10 @@
  *    switch, and the probe lets it fall to 0 after the last charge, queues the row, and then sets
  * dead.  The daemon frees a row when it has seen dead and has then read the queue to its end: the
  * probe will not touch it again.  Births come before deaths: a child is queued by its parent's own
- *    thread, hence before that parent's last switch.
+ *    thread, hence before that parent's last switch.  The tick, too, charges nobody whose row has
+ *    been freed: __schedule() makes the next thread rq->curr before it calls sched_switch, so a
+ *    thread that has made its last switch is not found running afterwards; and the daemon frees no
+ *    row while it runs the tick.
  *
  * A value read from a cell can be negative: the tick charges a running thread by an estimate that
  * can be some microseconds ahead of the scheduler's next update, and the following switch-out takes
@@ -73,10 +76,18 @@ struct row_info {
         char comm[16];
 };
 
-/* One place each of two rings, with as many places as there are rows. */
+/*
+ * One place each of two rings, with as many places as there are rows.
+ *
+ * The ring of free rows: the daemon writes at position p the number of a row it has freed, and p
+ * itself above it, in one store.  The probe reads the place of its head, and owns the row once it
+ * has moved the head on by one: the place cannot have been written anew before that.  Another
+ * position in the place than the head's: no row is free, or others have moved the head.
+ */
 struct row_place {
+        __u64 free_row;  /* bits 31..0: the row; 63..32: its position in the ring */
         __u32 dirty_row; /* the queue of dirty rows; 0: not written yet */
-        __u32 free_row;  /* the ring of free rows */
+        __u32 unused;
 };
 
 /*
@@ -113,9 +124,8 @@ struct cpu_state {
 
 /* Written by the daemon, read by the probe. */
 struct probe_control {
-        __u32 started;   /* every existing thread has its row: a thread without one is a loss */
-        __u32 tick;      /* counts ticks */
-        __u32 free_tail; /* end of the ring of free rows */
+        __u32 started; /* every existing thread has its row: a thread without one is a loss */
+        __u32 tick;    /* counts ticks */
 };
 
 /* Written by the probe, read by the daemon.  Cumulative. */

@@ -26,10 +26,18 @@ static struct row_place *place_at(const struct rows *t, uint32_t at)
         return &t->shared.places[at & (t->nrows - 1)];
 }
 
+/* Put a row at the end of the ring of free ones: from here on it may be somebody's. */
+static void row_offer(struct rows *t, uint32_t number)
+{
+        uint32_t position = t->free_tail++;
+
+        __atomic_store_n(&place_at(t, position)->free_row, (uint64_t)position << 32 | number,
+                         __ATOMIC_RELEASE);
+}
+
 static void row_free(struct rows *t, uint32_t number)
 {
         struct row *row = row_at(t, number);
-        uint32_t tail = t->shared.control->free_tail;
 
         t->owner[number] = NULL;
         t->renames[number] = 0;
@@ -37,9 +45,7 @@ static void row_free(struct rows *t, uint32_t number)
         row->dead = 0;
         row->renames = 0;
         row->generation++;
-        place_at(t, tail)->free_row = number;
-        /* The probe reads free_tail, then the place, then owns the row. */
-        __atomic_store_n(&t->shared.control->free_tail, tail + 1, __ATOMIC_RELEASE);
+        row_offer(t, number);
 }
 
 static struct process *row_parent(const struct rows *t, const struct row_info *info)
@@ -78,7 +84,7 @@ static void sum_add(uint64_t *sum, int64_t *debt_ns, int64_t ns)
                 *sum += (uint64_t)ns;
 }
 
-/* Take out of a row what is in it. */
+/* Take out of a row what is in it.  -ENOMEM: what could not be taken is still there. */
 static int row_visit(struct rows *t, uint32_t number, struct cputime_totals *totals,
                      struct cputime_losses *losses)
 {
@@ -116,15 +122,17 @@ static int row_visit(struct rows *t, uint32_t number, struct cputime_totals *tot
         for (unsigned int slot = 0; slot <= t->nslots; slot++) {
                 int64_t ns;
 
-                if (!__atomic_load_n(&row->ns[slot], __ATOMIC_RELAXED))
+                if (!__atomic_load_n(&row->ns[slot], __ATOMIC_SEQ_CST))
                         continue;
                 ns = __atomic_exchange_n(&row->ns[slot], 0, __ATOMIC_SEQ_CST);
                 if (p) {
                         int64_t debt = p->debt_ns[slot];
 
                         r = processes_ran(t->ps, p, slot, ns);
-                        if (r < 0)
+                        if (r < 0) {
+                                __atomic_fetch_add(&row->ns[slot], ns, __ATOMIC_SEQ_CST);
                                 return r;
+                        }
                         /* what was charged: what came, less what is now owed, plus what was */
                         totals->busy_ns[slot] += (uint64_t)(ns + debt - p->debt_ns[slot]);
                 } else {
@@ -143,6 +151,13 @@ static int queue_drain(struct rows *t, struct cputime_totals *totals, struct cpu
         uint32_t tail = (uint32_t)__atomic_load_n(&t->shared.counters->queue_tail,
                                                   __ATOMIC_ACQUIRE);
 
+        if (t->again != ROW_NONE) {
+                int r = row_visit(t, t->again, totals, losses);
+
+                if (r < 0)
+                        return r;
+                t->again = ROW_NONE;
+        }
         while (t->queue_head != tail) {
                 struct row_place *place = place_at(t, t->queue_head);
                 uint32_t number = __atomic_load_n(&place->dirty_row, __ATOMIC_ACQUIRE);
@@ -155,8 +170,10 @@ static int queue_drain(struct rows *t, struct cputime_totals *totals, struct cpu
                 __atomic_store_n(&place->dirty_row, 0, __ATOMIC_RELEASE);
                 t->queue_head++;
                 r = row_visit(t, number, totals, losses);
-                if (r < 0)
+                if (r < 0) {
+                        t->again = number;
                         return r;
+                }
         }
         *drained = true;
         return 0;
@@ -295,9 +312,8 @@ int rows_init(struct rows *t, const struct rows_memory *shared, uint32_t nrows, 
         }
         for (unsigned int cpu = 0; cpu < ncpus; cpu++)
                 shared->cpus[cpu].expected_pid = PID_UNKNOWN;
-        for (uint32_t i = 0; i + ROW_FIRST < nrows; i++)
-                place_at(t, i)->free_row = i + ROW_FIRST;
-        __atomic_store_n(&shared->control->free_tail, nrows - ROW_FIRST, __ATOMIC_RELEASE);
+        for (uint32_t number = ROW_FIRST; number < nrows; number++)
+                row_offer(t, number);
         return 0;
 }
 

@@ -53,6 +53,8 @@ struct rows {
         uint32_t *dying;        /* rows with no live thread, not freed yet */
         uint32_t ndying;
         uint32_t queue_head;
+        uint32_t free_tail; /* end of the ring of free rows */
+        uint32_t again;     /* a row that could not be read for want of memory, or ROW_NONE */
         int64_t lost_debt_ns, unplaced_debt_ns; /* as process.debt_ns, of the losses */
 
         struct cpu_seen *seen; /* by CPU */

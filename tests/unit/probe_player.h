@@ -114,28 +114,23 @@ static inline void row_add(struct player *p, uint32_t number, int slot, int64_t 
 
 /* ---- rows ---- */
 
-/* When head has moved on meanwhile, the place may be written just now: the claim then fails. */
-__attribute__((no_sanitize("thread"))) static inline uint32_t player_free_row(
-        const struct player *p, uint32_t head)
-{
-        return *(volatile uint32_t *)&p->memory.places[head & (p->nrows - 1)].free_row;
-}
-
 static inline uint32_t row_take(struct player *p)
 {
         struct rows_memory *m = &p->memory;
 
         for (int i = 0; i < 32; i++) {
-                __u64 head = __atomic_load_n(&m->counters->free_head, __ATOMIC_RELAXED);
-                uint32_t number;
+                __u64 head = __atomic_load_n(&m->counters->free_head, __ATOMIC_ACQUIRE);
+                __u64 entry = __atomic_load_n(&m->places[(uint32_t)head & (p->nrows - 1)].free_row,
+                                              __ATOMIC_ACQUIRE);
 
-                if ((uint32_t)head == __atomic_load_n(&m->control->free_tail, __ATOMIC_ACQUIRE))
-                        return ROW_NONE;
-                number = player_free_row(p, (uint32_t)head);
                 player_pause(p);
-                if (__atomic_compare_exchange_n(&m->counters->free_head, &head, head + 1, false,
-                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-                        return number;
+                if (entry >> 32 != (uint32_t)head) {
+                        if (__atomic_load_n(&m->counters->free_head, __ATOMIC_ACQUIRE) == head)
+                                return ROW_NONE;
+                } else if (__atomic_compare_exchange_n(&m->counters->free_head, &head, head + 1,
+                                                       false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+                        return (uint32_t)entry;
+                }
         }
         return ROW_NONE;
 }

@@ -97,7 +97,7 @@ static inline void collect(void)
 
 static inline unsigned int free_rows(void)
 {
-        return player.memory.control->free_tail - (uint32_t)player.memory.counters->free_head;
+        return rows.free_tail - (uint32_t)player.memory.counters->free_head;
 }
 
 /* ---- recordings ---- */

@@ -220,10 +220,12 @@ static bool stay(struct task *t, unsigned int cpu, bool must_end, unsigned int a
         else if (!must_end && dice < 40)
                 rename_process(t);
         __atomic_store_n(&t->sum_ns, sum_ns, __ATOMIC_RELAXED);
+        /* As __schedule() does: the tick does not find it there any more, then sched_switch. */
+        __atomic_store_n(&running[cpu], NULL, __ATOMIC_SEQ_CST);
+        dawdle();
         note_charge(t, cpu, player_switch(&player, &t->thread, slot_of_cpu(cpu), sum_ns));
         if (ends)
                 thread_uncount(&player, &t->thread);
-        __atomic_store_n(&running[cpu], NULL, __ATOMIC_SEQ_CST);
         return !ends;
 }
 
@@ -363,9 +365,9 @@ static void every_row_is_free(void)
         uint32_t head = (uint32_t)player.memory.counters->free_head;
         bool is_free[NROWS] = {false};
 
-        assert_int_equal(player.memory.control->free_tail - head, NROWS - ROW_FIRST);
-        for (uint32_t at = head; at != player.memory.control->free_tail; at++) {
-                uint32_t number = player.memory.places[at & (NROWS - 1)].free_row;
+        assert_int_equal(rows.free_tail - head, NROWS - ROW_FIRST);
+        for (uint32_t at = head; at != rows.free_tail; at++) {
+                uint32_t number = (uint32_t)player.memory.places[at & (NROWS - 1)].free_row;
 
                 assert_true(number >= ROW_FIRST && number < NROWS);
                 assert_false(is_free[number]);
