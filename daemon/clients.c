@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "clients.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define EVENTS_AT_ONCE 64
+
+/* A user who is connected. */
+struct user {
+        struct user *next;
+        uid_t uid;
+        unsigned int nconnections;
+};
+
+/* ---- users ---- */
+
+static struct user *user_get(struct server *s, uid_t uid)
+{
+        struct user *u;
+
+        for (u = s->users; u; u = u->next)
+                if (u->uid == uid)
+                        return u;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return NULL;
+        u->uid = uid;
+        u->next = s->users;
+        s->users = u;
+        return u;
+}
+
+static void user_leave(struct server *s, uid_t uid)
+{
+        for (struct user **at = &s->users; *at; at = &(*at)->next) {
+                struct user *u = *at;
+
+                if (u->uid != uid)
+                        continue;
+                if (--u->nconnections == 0) {
+                        *at = u->next;
+                        free(u);
+                }
+                return;
+        }
+}
+
+/* ---- connections ---- */
+
+void connection_free(struct connection *c)
+{
+        struct server *s = c->server;
+
+        if (c->call) {
+                struct call *call = c->call;
+
+                call->connection = NULL;
+                c->call = NULL;
+                if (call->gone)
+                        call->gone(call);
+                else
+                        call_free(call);
+        }
+        if (c->prev)
+                c->prev->next = c->next;
+        else
+                s->connections = c->next;
+        if (c->next)
+                c->next->prev = c->prev;
+        s->nconnections--;
+        s->nrefused -= c->refused != 0;
+        user_leave(s, c->peer.uid);
+        close(c->fd); /* which takes it out of the epoll set, too */
+        wire_reader_deinit(&c->reader);
+        free(c->output);
+        c->dead = true;
+        if (!c->processing)
+                free(c);
+}
+
+void connection_drop(struct connection *c, const char *why)
+{
+        log_info("dropping a client of user %u (process %d): %s", c->peer.uid, c->peer.pid, why);
+        connection_free(c);
+}
+
+static int connection_wait_for(struct connection *c, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data.ptr = c};
+        int r = 0;
+
+        if (events != c->events)
+                r = epoll_ctl(c->server->epoll_fd, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd,
+                              &event);
+        c->events = events;
+        return r < 0 ? -errno : 0;
+}
+
+/* Write what can be written.  false: the connection is gone. */
+static bool connection_flush(struct connection *c)
+{
+        while (c->output_sent < c->output_used) {
+                ssize_t n = send(c->fd, c->output + c->output_sent, c->output_used - c->output_sent,
+                                 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN) {
+                        connection_wait_for(c, EPOLLIN | EPOLLOUT);
+                        return true;
+                }
+                if (n < 0) {
+                        connection_free(c);
+                        return false;
+                }
+                c->output_sent += (size_t)n;
+        }
+        c->output_used = c->output_sent = 0;
+        connection_wait_for(c, EPOLLIN);
+        if (c->closing) {
+                connection_free(c);
+                return false;
+        }
+        return true;
+}
+
+bool connection_send(struct connection *c, json_t *message)
+{
+        size_t length;
+        char *text = wire_encode(message, &length), *output;
+
+        json_decref(message);
+        if (!text) {
+                connection_drop(c, "out of memory");
+                return false;
+        }
+        /* One long answer is no backlog. */
+        if (c->output_used > c->output_sent &&
+            c->output_used - c->output_sent + length > SERVER_MAX_OUTPUT) {
+                free(text);
+                connection_drop(c, "it does not read its answers");
+                return false;
+        }
+        if (c->output_sent) {
+                memmove(c->output, c->output + c->output_sent, c->output_used - c->output_sent);
+                c->output_used -= c->output_sent;
+                c->output_sent = 0;
+        }
+        output = realloc(c->output, c->output_used + length);
+        if (!output) {
+                free(text);
+                connection_drop(c, "out of memory");
+                return false;
+        }
+        c->output = output;
+        memcpy(output + c->output_used, text, length);
+        c->output_used += length;
+        free(text);
+        return connection_flush(c);
+}
+
+static void connection_serve(struct connection *c, uint32_t events)
+{
+        int r;
+
+        if (events & EPOLLOUT && !connection_flush(c))
+                return;
+        if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+                return;
+        r = wire_reader_fill(&c->reader, c->fd);
+        if (r == -EMSGSIZE)
+                connection_drop(c, "its message is too long");
+        else if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR))
+                connection_free(c);
+        else
+                connection_process(c);
+}
+
+/*
+ * Serve the calls that have arrived.  A method that answers at once comes back here through
+ * call_answer(); `processing` turns that recursion into this loop, and keeps the connection's
+ * memory until its end.
+ */
+void connection_process(struct connection *c)
+{
+        if (c->processing)
+                return;
+        c->processing = true;
+        while (!c->dead && !c->call && !c->closing) {
+                json_t *message;
+                int r = wire_reader_next(&c->reader, &message);
+
+                if (r == 0)
+                        break;
+                if (r < 0) {
+                        connection_drop(c, "it sends what is no Varlink message");
+                        break;
+                }
+                connection_call(c, message);
+                json_decref(message);
+        }
+        c->processing = false;
+        if (c->dead)
+                free(c);
+}
+
+/* ---- those that come ---- */
+
+/* Which limit a new client of `user` is above, or 0. */
+static int limit_reached(const struct server *s, const struct user *user)
+{
+        if (s->nconnections >= SERVER_MAX_CONNECTIONS)
+                return SERVER_MAX_CONNECTIONS;
+        if (user->uid != 0 && user->nconnections >= SERVER_MAX_CONNECTIONS_PER_USER)
+                return SERVER_MAX_CONNECTIONS_PER_USER;
+        return 0;
+}
+
+int connection_new(struct server *s, int fd, const struct peer *peer)
+{
+        struct user *user = user_get(s, peer->uid);
+        int refused = user ? limit_reached(s, user) : 0;
+        struct connection *c;
+
+        if (!user)
+                return -ENOMEM;
+        c = refused && s->nrefused >= SERVER_MAX_REFUSALS ? NULL : calloc(1, sizeof(*c));
+        if (!c) {
+                user->nconnections++;
+                user_leave(s, peer->uid);
+                return -ENOMEM;
+        }
+        c->server = s;
+        c->fd = fd;
+        c->refused = refused;
+        c->peer = *peer;
+        wire_reader_init(&c->reader, WIRE_MAX_CALL);
+        user->nconnections++;
+        if (connection_wait_for(c, EPOLLIN) < 0) {
+                user_leave(s, peer->uid);
+                free(c);
+                return -ENOMEM;
+        }
+        c->next = s->connections;
+        if (c->next)
+                c->next->prev = c;
+        s->connections = c;
+        s->nconnections++;
+        s->nrefused += c->refused != 0;
+        return 0;
+}
+
+/* ---- all of them ---- */
+
+/*
+ * Connections have an epoll set of their own, which is one source to sd-event: that looks at
+ * everything that is ready before each single thing it does, and would need seconds when thousands
+ * hang up at once.
+ */
+static int on_connections(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct epoll_event events[EVENTS_AT_ONCE];
+        int n = epoll_wait(fd, events, EVENTS_AT_ONCE, 0);
+
+        (void)source;
+        (void)revents;
+        (void)userdata;
+        /* Serving a connection frees no other one. */
+        for (int i = 0; i < n; i++)
+                connection_serve(events[i].data.ptr, events[i].events);
+        return 0;
+}
+
+int clients_init(struct server *s)
+{
+        s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (s->epoll_fd < 0)
+                return -errno;
+        return sd_event_add_io(s->event, &s->epoll_source, s->epoll_fd, EPOLLIN, on_connections, s);
+}
+
+void clients_deinit(struct server *s)
+{
+        while (s->connections)
+                connection_free(s->connections);
+        s->epoll_source = sd_event_source_disable_unref(s->epoll_source);
+        if (s->epoll_fd >= 0)
+                close(s->epoll_fd);
+        s->epoll_fd = -1;
+}

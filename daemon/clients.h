@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's connections: bytes in and out, and the limits that keep one client from being felt
+ * by another.  For clients.c, calls.c and listen.c; methods see struct call alone (server.h).
+ */
+#pragma once
+
+#include "server.h"
+#include "wire.h"
+
+struct connection {
+        struct server *server;
+        struct connection *next, *prev;
+        int fd;
+        uint32_t events; /* that are waited for */
+        struct wire_reader reader;
+        struct peer peer;
+        struct call *call;
+        char *output;
+        size_t output_used, output_sent;
+        int refused;     /* the limit that it is above; 0: it is served */
+        bool closing;    /* after the output is sent */
+        bool processing; /* connection_process() is at work on it, and frees it */
+        bool dead;
+};
+
+/* Take a new client over.  On failure `fd` is still the caller's. */
+int connection_new(struct server *s, int fd, const struct peer *peer);
+void connection_free(struct connection *c);
+/* The same, said in the log: `why` completes "dropping a client: ...". */
+void connection_drop(struct connection *c, const char *why);
+
+/* Queue one message, which is taken over.  false: the connection is gone. */
+bool connection_send(struct connection *c, json_t *message);
+
+/* Serve the calls that have arrived.  May free the connection. */
+void connection_process(struct connection *c);
+
+/* Make a call of a message and run its method.  (calls.c) */
+void connection_call(struct connection *c, json_t *message);
+
+/* Have the event loop serve all connections. */
+int clients_init(struct server *s);
+void clients_deinit(struct server *s);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* The socket that clients come to, and who they are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clients.h"
+
+#define GROUP_NAME   "energat"
+#define MAX_GROUPS   1024
+#define SOCKET_MODE  0666 /* anyone may ask; what they are told is another matter */
+#define LISTEN_QUEUE 128
+
+/* ---- who it is ---- */
+
+static bool in_group(int fd, const struct ucred *cred)
+{
+        static gid_t groups[MAX_GROUPS];
+        socklen_t size = sizeof(groups);
+        const struct group *group = getgrnam(GROUP_NAME);
+
+        if (!group)
+                return false;
+        if (cred->gid == group->gr_gid)
+                return true;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+                return false;
+        for (size_t i = 0; i < size / sizeof(groups[0]); i++)
+                if (groups[i] == group->gr_gid)
+                        return true;
+        return false;
+}
+
+/* The kernel says who it is: what the process was when it connected. */
+static int peer_of(struct peer *peer, int fd)
+{
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+                return -errno;
+        *peer = (struct peer){
+                .pid = cred.pid, .uid = cred.uid, .trusted = cred.uid == 0 || in_group(fd, &cred)};
+        return 0;
+}
+
+/* ---- those that come ---- */
+
+/*
+ * No descriptor is left for the client that waits: give up the spare one, take the client, tell it,
+ * and send it away.  Left waiting, it would keep the event loop turning.
+ */
+static void refuse_without_descriptor(struct server *s)
+{
+        static const char answer[] =
+                "{\"error\":\"io.energat.TooMany\",\"parameters\":"
+                "{\"what\":\"connections: energatd has no file descriptor left\","
+                "\"limit\":0}}";
+        int fd;
+
+        if (s->spare_fd < 0)
+                return;
+        close(s->spare_fd);
+        fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+                (void)send(fd, answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+                close(fd);
+        }
+        s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct server *s = userdata;
+        struct peer peer;
+        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        (void)source;
+        (void)events;
+        if (client < 0) {
+                if (errno == EMFILE || errno == ENFILE)
+                        refuse_without_descriptor(s);
+                return 0;
+        }
+        if (peer_of(&peer, client) < 0 || connection_new(s, client, &peer) < 0)
+                close(client);
+        return 0;
+}
+
+/* ---- the socket ---- */
+
+/* Does a daemon answer there? */
+static bool socket_is_live(const struct sockaddr_un *address)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool live;
+
+        if (fd < 0)
+                return false;
+        live = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+        close(fd);
+        return live;
+}
+
+int server_listen(struct server *s, const char *path, char *why, size_t why_size)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct stat st;
+        int r;
+
+        if (strlen(path) >= sizeof(address.sun_path)) {
+                snprintf(why, why_size,
+                         "%s: the path is longer than the %zu bytes a socket's may have", path,
+                         sizeof(address.sun_path) - 1);
+                return -ENAMETOOLONG;
+        }
+        strcpy(address.sun_path, path);
+        if (lstat(path, &st) == 0) {
+                if (!S_ISSOCK(st.st_mode)) {
+                        snprintf(why, why_size, "%s: there is something that is no socket", path);
+                        return -EEXIST;
+                }
+                if (socket_is_live(&address)) {
+                        snprintf(why, why_size, "%s: another energatd answers there", path);
+                        return -EADDRINUSE;
+                }
+                if (unlink(path) < 0) {
+                        r = -errno;
+                        snprintf(why, why_size, "%s: cannot remove the stale socket: %s", path,
+                                 strerror(-r));
+                        return r;
+                }
+        }
+        s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (s->listen_fd < 0 ||
+            bind(s->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+            chmod(path, SOCKET_MODE) < 0 || listen(s->listen_fd, LISTEN_QUEUE) < 0) {
+                r = -errno;
+                snprintf(why, why_size, "%s: %s", path, strerror(-r));
+                return r;
+        }
+        s->path = strdup(path);
+        return sd_event_add_io(s->event, &s->listen_source, s->listen_fd, EPOLLIN, on_listen, s);
+}
