@@ -4,6 +4,9 @@
  * comments), then the command line.  Every key is one row of the table in config.c, with its type,
  * bounds and default; an unknown key is a warning that names file, line and key, a bad value an
  * error that does.
+ *
+ * config.c has the keys, config_value.c what a value of each type may be, config_file.c the file.
+ * The configuration of a daemon that runs, and its reloading, is configuration.h.
  */
 #pragma once
 
@@ -13,8 +16,16 @@
 #include <stdio.h>
 
 #define CONFIG_PATH_MAX 4096
+#define CONFIG_USER_MAX 33 /* login names have 32 bytes at most, useradd(8) */
+#define CONFIG_MAX_KEYS 64
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_OPTION };
+
+/* Where the value of a key comes from. */
+struct config_place {
+        enum config_origin origin;
+        unsigned int line; /* of the file */
+};
 
 struct config {
         /* [energy] */
@@ -36,6 +47,11 @@ struct config {
         char socket[CONFIG_PATH_MAX];
         char state_dir[CONFIG_PATH_MAX];
         char log_level[16]; /* debug | info | notice | warning | err */
+        /* [daemon] */
+        char user[CONFIG_USER_MAX]; /* who energatd becomes when it was started by root */
+
+        /* after all values: by key, in the order of the table */
+        struct config_place places[CONFIG_MAX_KEYS];
 };
 
 void config_defaults(struct config *c);
@@ -50,8 +66,23 @@ int config_load(struct config *c, const char *path, FILE *messages);
 /* The same from an open stream, `name` standing for the file in messages. */
 int config_parse(struct config *c, FILE *stream, const char *name, FILE *messages);
 
-/* Set one "section.key" from text.  -ENOENT: no such key; -EINVAL: bad value, `why` says. */
+/*
+ * Set one "section.key" from the text of a command line's option.  -ENOENT: no such key; -EINVAL:
+ * bad value, `why` says.
+ */
 int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size);
 
 /* Print every key with its value, as a file that config_parse() reads back to the same values. */
 void config_print(const struct config *c, FILE *out);
+
+/* ---- key by key, by number ---- */
+
+size_t config_nkeys(void);
+const char *config_section(size_t i);
+const char *config_key(size_t i); /* without its section */
+/* A reload brings it into force; any other key waits for a restart. */
+bool config_is_live(size_t i);
+/* The value as it stands in a file. */
+void config_value(const struct config *c, size_t i, char text[CONFIG_PATH_MAX]);
+/* Take one value, and where it comes from, over from another configuration. */
+void config_copy_value(struct config *to, const struct config *from, size_t i);

@@ -56,6 +56,12 @@ static void assert_refused(const char *text, const char *message)
         assert_memory_equal(&config, &before, sizeof(config));
 }
 
+/* wherever they come from */
+static void assert_same_values(const struct config *a, const struct config *b)
+{
+        assert_memory_equal(a, b, offsetof(struct config, places));
+}
+
 static void defaults_are_those_of_the_design(void **state)
 {
         assert_string_equal(config.source, "auto");
@@ -72,6 +78,7 @@ static void defaults_are_those_of_the_design(void **state)
         assert_string_equal(config.socket, "/run/energat/energat.sock");
         assert_string_equal(config.state_dir, "/var/lib/energat");
         assert_string_equal(config.log_level, "info");
+        assert_string_equal(config.user, "energat");
 }
 
 static void every_key_is_read(void **state)
@@ -97,7 +104,9 @@ static void every_key_is_read(void **state)
                                "[server]\n"
                                "socket = /tmp/s\n"
                                "state_dir = state\n"
-                               "log_level = debug"),
+                               "log_level = debug\n"
+                               "[daemon]\n"
+                               "user = _energat-2.x"),
                          0);
         assert_messages("");
         assert_string_equal(config.source, "powercap");
@@ -114,6 +123,7 @@ static void every_key_is_read(void **state)
         assert_string_equal(config.socket, "/tmp/s");
         assert_string_equal(config.state_dir, "state");
         assert_string_equal(config.log_level, "debug");
+        assert_string_equal(config.user, "_energat-2.x");
 }
 
 static void an_empty_file_changes_nothing(void **state)
@@ -202,6 +212,11 @@ static void values_out_of_bounds_are_refused(void **state)
                 {"accounting.irq", "YES"},
                 {"server.log_level", "loud"},
                 {"server.state_dir", "/x # where it is"},
+                {"daemon.user", ""},
+                {"daemon.user", "0"},
+                {"daemon.user", "a b"},
+                {"daemon.user", "../root"},
+                {"daemon.user", "a-name-longer-than-any-login-name-is"},
         };
         struct config before = config;
         char why[256];
@@ -282,8 +297,68 @@ static void unknown_keys_and_sections_are_warnings(void **state)
         assert_messages("test.conf:2: model.alpha: unknown key, ignored; keys of this section: "
                         "interval, gamma, delta\n"
                         "test.conf:5: weather.rain: unknown key, ignored; sections: "
-                        "energy, sampling, model, accounting, server\n");
+                        "energy, sampling, model, accounting, server, daemon\n");
         assert_true(config.gamma == 0.5);
+}
+
+static void what_may_be_meant_is_suggested(void **state)
+{
+        static const char *const cases[][3] = {
+                {"sampling", "perod", "did you mean sampling.period? "},
+                {"sampling", "periods", "did you mean sampling.period? "},
+                {"server", "period", "did you mean sampling.period? "},
+                {"server", "stat_dri", NULL}, /* three slips */
+                {"model", "alpha", NULL},
+                {"accounting", "ira", NULL},
+                {"accounting", "max-processes", "did you mean accounting.max_processes? "},
+                {"energy", "sources", "did you mean energy.source? "},
+        };
+        char text[256];
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                snprintf(text, sizeof(text), "[%s]\n%s = 1\n", cases[i][0], cases[i][1]);
+                assert_int_equal(parse(text), 0);
+                if (cases[i][2] ? !strstr(messages, cases[i][2])
+                                : strstr(messages, "did you mean") != NULL)
+                        fail_msg("%s.%s gives: %s", cases[i][0], cases[i][1], messages);
+        }
+}
+
+static size_t number_of(const char *section, const char *key)
+{
+        for (size_t i = 0; i < config_nkeys(); i++)
+                if (strcmp(config_section(i), section) == 0 && strcmp(config_key(i), key) == 0)
+                        return i;
+        fail_msg("there is no key %s.%s", section, key);
+        return 0;
+}
+
+static void each_value_knows_where_it_comes_from(void **state)
+{
+        size_t gamma = number_of("model", "gamma"), socket = number_of("server", "socket");
+        char why[256];
+
+        assert_int_equal(config.places[gamma].origin, CONFIG_DEFAULT);
+        assert_int_equal(parse("[model]\n\ngamma = 0.5\n"), 0);
+        assert_int_equal(config.places[gamma].origin, CONFIG_FILE);
+        assert_int_equal(config.places[gamma].line, 3);
+        assert_int_equal(config.places[socket].origin, CONFIG_DEFAULT);
+        assert_int_equal(config_set(&config, "model.gamma", "0.7", why, sizeof(why)), 0);
+        assert_int_equal(config.places[gamma].origin, CONFIG_OPTION);
+}
+
+static void a_value_can_be_taken_over_alone(void **state)
+{
+        char text[CONFIG_PATH_MAX];
+        struct config other;
+
+        assert_int_equal(parse("[model]\ngamma = 0.123\ndelta = 0.7\n"), 0);
+        config_defaults(&other);
+        config_copy_value(&other, &config, number_of("model", "gamma"));
+        assert_true(other.gamma == 0.123 && other.delta == 0.2);
+        assert_int_equal(other.places[number_of("model", "gamma")].line, 2);
+        config_value(&other, number_of("model", "gamma"), text);
+        assert_string_equal(text, "0.123");
 }
 
 static void of_a_key_set_twice_the_last_holds(void **state)
@@ -436,7 +511,7 @@ static void what_is_printed_reads_back_the_same(void **state)
                 config_defaults(&config);
                 assert_int_equal(parse(text), 0);
                 assert_messages("");
-                assert_memory_equal(&config, &printed, sizeof(config));
+                assert_same_values(&config, &printed);
                 free(text);
         }
 }
@@ -469,7 +544,7 @@ static void the_installed_file_tells_every_key_and_its_default(void **state)
         config.interval_ns = UINT64_MAX;
         assert_int_equal(parse(uncommented), 0);
         assert_messages("");
-        assert_memory_equal(&config, &defaults, sizeof(config));
+        assert_same_values(&config, &defaults);
 
         printed = print(&defaults);
         for (char *row = strtok_r(printed, "\n", &saveptr); row;
@@ -496,6 +571,9 @@ int main(void)
                 TEST(every_error_of_a_file_is_told),
                 TEST(one_error_leaves_the_whole_configuration_alone),
                 TEST(unknown_keys_and_sections_are_warnings),
+                TEST(what_may_be_meant_is_suggested),
+                TEST(each_value_knows_where_it_comes_from),
+                TEST(a_value_can_be_taken_over_alone),
                 TEST(of_a_key_set_twice_the_last_holds),
                 TEST(a_key_outside_a_section_is_an_error),
                 TEST(malformed_lines_are_errors),
