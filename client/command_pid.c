@@ -186,6 +186,7 @@ static int print_json(const struct pid_run *p, json_t *report)
 static int print_text(const struct pid_run *p, const json_t *report)
 {
         report_print_text(stdout, report, name_of(p));
+        report_print_notes(stdout, report);
         fputs("  intervals in ", stdout);
         text_print_safe(stdout, trace_path(p->trace));
         putchar('\n');

@@ -183,19 +183,74 @@ static void print_notes(const struct table *t)
         }
 }
 
-void report_print_text(FILE *out, const json_t *report, const char *title)
+static struct table table_of(FILE *out, const json_t *report)
 {
-        bool noted = false;
-        const struct table t = {
+        return (struct table){
                 .out = out,
-                .noted = &noted,
                 .report = report,
                 .duration_s = report_number(report, NULL, "duration_s"),
                 .dram = !isnan(report_number(report, "machine", "dram_j")),
                 .colour = text_colour(out),
         };
+}
+
+void report_print_text(FILE *out, const json_t *report, const char *title)
+{
+        const struct table t = table_of(out, report);
 
         print_header(&t, title);
         print_table(&t);
+}
+
+void report_print_notes(FILE *out, const json_t *report)
+{
+        bool noted = false;
+        struct table t = table_of(out, report);
+
+        t.noted = &noted;
         print_notes(&t);
+}
+
+void report_print_power(FILE *out, const struct power *power)
+{
+        char line[POWER_LINE_MAX], average[TEXT_NUMBER_MAX], peak[TEXT_NUMBER_MAX];
+        char window[TEXT_NUMBER_MAX];
+
+        power_line(power, POWER_LINE_COLUMNS, text_utf8(), line);
+        if (!line[0])
+                return;
+        fprintf(out, "\n  %-*s %s\n", LABEL_WIDTH, "power (share)", line);
+        fprintf(out, "  %-*s average %s, peak %s in %s\n", LABEL_WIDTH, "",
+                text_quantity(average, power_average_w(power), "W"),
+                text_quantity(peak, power_peak_w(power), "W"),
+                text_quantity(window, power->peak_window_s, "s"));
+}
+
+static void print_impact_row(FILE *out, const char *label, const struct impact_factors *f,
+                             struct impact i)
+{
+        char energy[TEXT_NUMBER_MAX], wh[TEXT_NUMBER_MAX], co2[TEXT_NUMBER_MAX];
+        char cost[TEXT_NUMBER_MAX];
+
+        fprintf(out, "  %-*s %*s %*s", LABEL_WIDTH, label, CELL_WIDTH,
+                text_quantity(energy, i.energy_j, "J"), CELL_WIDTH + 1,
+                text_quantity(wh, i.energy_wh, "Wh"));
+        if (!isnan(f->emissions_g_per_kwh))
+                fprintf(out, " %*s CO2e", CELL_WIDTH, text_quantity(co2, i.co2_g, "g"));
+        if (!isnan(f->price_per_kwh)) {
+                fprintf(out, " %*s ", CELL_WIDTH, text_number(cost, i.cost));
+                text_print_safe(out, f->price_unit);
+        }
+        fputc('\n', out);
+}
+
+void report_print_impact(FILE *out, const struct impact_factors *f, const json_t *report)
+{
+        double duration_s = report_number(report, NULL, "duration_s");
+
+        fprintf(out, "\n  %-*s%*s\n", LABEL_WIDTH, "", 2 * CELL_WIDTH + 3, "in all");
+        print_impact_row(out, "attributed", f, impact_of(f, impact_total_j(report, "attributed")));
+        print_impact_row(out, "share", f, impact_of(f, impact_total_j(report, "share")));
+        print_impact_row(out, "whole machine", f,
+                         impact_of_machine(f, impact_total_j(report, "machine"), duration_s));
 }

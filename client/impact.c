@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "impact.h"
+
+#include <math.h>
+
+#include "report.h"
+
+#define J_PER_WH  3600.0
+#define J_PER_KWH 3.6e6
+
+struct impact impact_of(const struct impact_factors *f, double energy_j)
+{
+        double kwh = energy_j / J_PER_KWH * f->pue;
+
+        return (struct impact){
+                .energy_j = energy_j,
+                .energy_wh = energy_j / J_PER_WH,
+                .co2_g = kwh * f->emissions_g_per_kwh,
+                .cost = kwh * f->price_per_kwh,
+        };
+}
+
+struct impact impact_of_machine(const struct impact_factors *f, double energy_j, double duration_s)
+{
+        return impact_of(f, energy_j + f->overhead_w * duration_s);
+}
+
+double impact_total_j(const json_t *report, const char *part)
+{
+        double package_j = report_number(report, part, "package_j");
+        double dram_j = report_number(report, part, "dram_j");
+
+        if (isnan(package_j))
+                return dram_j;
+        return isnan(dram_j) ? package_j : package_j + dram_j;
+}
+
+static json_t *number(double value)
+{
+        return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *part_json(struct impact i)
+{
+        return json_pack("{s:o, s:o, s:o, s:o}", "energy_j", number(i.energy_j), "energy_wh",
+                         number(i.energy_wh), "co2_g", number(i.co2_g), "cost", number(i.cost));
+}
+
+json_t *impact_json(const struct impact_factors *f, const json_t *report)
+{
+        double duration_s = report_number(report, NULL, "duration_s");
+
+        return json_pack(
+                "{s:o, s:o, s:o, s:{s:f, s:o, s:o, s:s, s:f}}", "attributed",
+                part_json(impact_of(f, impact_total_j(report, "attributed"))), "share",
+                part_json(impact_of(f, impact_total_j(report, "share"))), "machine",
+                part_json(impact_of_machine(f, impact_total_j(report, "machine"), duration_s)),
+                "factors", "pue", f->pue, "emissions_factor", number(f->emissions_g_per_kwh),
+                "price_factor", number(f->price_per_kwh), "price_unit", f->price_unit,
+                "power_overhead", f->overhead_w);
+}
