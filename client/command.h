@@ -28,14 +28,21 @@ struct command {
         bool is_option; /* energat --NAME */
         bool takes_pid; /* energat --NAME PID */
         bool takes_arguments;
-        uint32_t options; /* enum option_bit that it takes */
-        const char *usage, *summary;
+        bool needs_nothing;  /* works with settings that cannot be read, too */
+        uint64_t options;    /* OPTION_* that it takes */
+        const char *formats; /* of --format, separated by spaces, the usual one first; NULL: text
+                                json */
+        const char *usage;   /* behind "energat " */
+        const char *summary; /* of a few words, for the list of commands */
+        const char *details; /* of --help, lines; may be NULL */
+        const char *example; /* of --help: lines, each a command and what it does */
         int (*run)(const struct options *options); /* returns the exit status */
 };
 
 /* In the order of the help text. */
-#define COMMANDS(row) \
-        row(run) row(pid) row(check) row(basepower) row(sensors) row(status) row(version)
+#define COMMANDS(row)                                                                    \
+        row(run) row(pid) row(check) row(basepower) row(sensors) row(status) row(config) \
+                row(version)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)

@@ -166,7 +166,11 @@ const struct command command_basepower = {
         .is_option = true,
         .options = OPTION_SOCKET | OPTION_FORMAT | OPTION_BASE_PERIOD | OPTION_WINDOWS |
                    OPTION_FORCE | OPTION_RAPL_PERIOD | OPTION_ONLINE,
-        .usage = "--basepower [--base-period S] [--windows N] [--force | --online]",
-        .summary = "measure the power of the idle machine and keep it (the machine should be idle)",
+        .usage = "basepower [--base-period S] [--windows N] [--force | --online]",
+        .summary = "measure the idle machine's power, and keep it",
+        .details = "The machine should be idle meanwhile.  For root and members of group energat.\n"
+                   "The same as energat --basepower.\n",
+        .example = "  energat basepower                    now, on an idle machine\n"
+                   "  energat basepower --online           told from the machine in use\n",
         .run = basepower,
 };

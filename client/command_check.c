@@ -117,7 +117,10 @@ const struct command command_check = {
         .is_verb = true,
         .is_option = true,
         .options = OPTION_SOCKET | OPTION_FORMAT | OPTION_RAPL_PERIOD,
-        .usage = "--check [--format text|json]",
-        .summary = "say whether this machine can be measured, and what to do where not",
+        .usage = "check [--format text|json]      (or energat --check)",
+        .summary = "can this machine be measured, and what to do if not",
+        .details = "Each line is pass, warn or fail, with a remedy.  Exit status 0 only when the\n"
+                   "machine can be measured.\n",
+        .example = "  energat check || echo 'no meter here'\n",
         .run = check,
 };

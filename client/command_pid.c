@@ -268,11 +268,15 @@ static int pid(const struct options *options)
 
 const struct command command_pid = {
         .name = "pid",
+        .is_verb = true,
         .is_option = true,
         .takes_pid = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
                    OPTION_GAMMA | OPTION_DELTA | OPTION_RAPL_PERIOD,
         .usage = "--pid PID [options]",
-        .summary = "follow a running process, trace it to energat_traces_NAME.csv",
+        .summary = "follow a process that runs, with a trace as EnergAt's",
+        .details = "Follows PID and its descendants until they have ended, or Ctrl-C; leaves\n"
+                   "energat_traces_NAME.csv, one line per socket and interval.\n",
+        .example = "  energat --pid 1234 --name db --output /tmp   /tmp/energat_traces_db.csv\n",
         .run = pid,
 };

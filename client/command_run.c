@@ -165,6 +165,11 @@ const struct command command_run = {
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
                    OPTION_GAMMA | OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD,
         .usage = "run [options] -- CMD ARGS...",
-        .summary = "run CMD and say what it cost",
+        .summary = "run CMD and say how many joules it used",
+        .details =
+                "Counts from CMD's first instruction to the end of its last descendant.  The exit\n"
+                "status is CMD's.  The result goes to stderr, with --format json to stdout.\n",
+        .example = "  energat run -- make -j8               what a build costs\n"
+                   "  energat run --format json -- ./bench  the same for a program to read\n",
         .run = run,
 };

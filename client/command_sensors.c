@@ -91,5 +91,6 @@ const struct command command_sensors = {
         .options = OPTION_SOCKET | OPTION_FORMAT | OPTION_RAPL_PERIOD,
         .usage = "sensors [--format text|json]",
         .summary = "show every energy counter of this machine, used or not",
+        .example = "  energat sensors                      all domains of all sources\n",
         .run = sensors,
 };

@@ -122,5 +122,6 @@ const struct command command_status = {
         .options = OPTION_SOCKET | OPTION_FORMAT | OPTION_RAPL_PERIOD,
         .usage = "status [--format text|json]",
         .summary = "say what energatd is and does",
+        .example = "  energat status --format json | jq .domains\n",
         .run = status,
 };

@@ -12,7 +12,9 @@ static int version(const struct options *options)
 
 const struct command command_version = {
         .name = "version",
+        .is_verb = true,
         .is_option = true,
+        .needs_nothing = true,
         .usage = "--version",
         .summary = "print the version",
         .run = version,

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "settings.h"
 #include "text.h"
 
 #define WHY_MAX 512
@@ -21,32 +23,38 @@ static const struct command *const commands[] = {
 
 static void print_usage(FILE *out, const struct command *command)
 {
-        const char *lead = "usage:";
+        if (command)
+                fprintf(out, "usage: energat %s\n", command->usage);
+        else
+                fprintf(out, "usage: energat COMMAND [options]\n");
+}
 
-        for (size_t i = 0; commands[i]; i++) {
-                if (command && commands[i] != command)
-                        continue;
-                fprintf(out, "%-6s energat %s\n", lead, commands[i]->usage);
-                lead = "";
-        }
+/* One screen of 80 x 24, with what most people need above the rest. */
+static void print_commands(void)
+{
+        print_usage(stdout, NULL);
+        puts("\nwhat most people need:\n"
+             "  energat run -- CMD ARGS  run CMD and say how many joules it used\n"
+             "  energat check            can this machine be measured, and what to do if not\n"
+             "\ncommands:");
+        for (size_t i = 0; commands[i]; i++)
+                printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        puts("\n'energat COMMAND --help' tells a command's options, with an example.\n"
+             "--check, --basepower and --pid PID work as in EnergAt.");
 }
 
 static void print_help(const struct command *command)
 {
-        uint32_t options = 0;
-
         print_usage(stdout, command);
-        putchar('\n');
-        for (size_t i = 0; commands[i]; i++) {
-                if (command && commands[i] != command)
-                        continue;
-                printf("  %s%-*s %s\n", commands[i]->is_verb ? "" : "--",
-                       commands[i]->is_verb ? 22 : 20, commands[i]->name, commands[i]->summary);
-                options |= commands[i]->options;
+        printf("\n%s\n", command->summary);
+        if (command->details)
+                printf("\n%s", command->details);
+        if (command->options) {
+                puts("\noptions:");
+                options_print_help(stdout, command);
         }
-        if (options)
-                putchar('\n');
-        options_print_help(stdout, options);
+        if (command->example)
+                printf("\nexample:\n%s", command->example);
 }
 
 /*
@@ -61,11 +69,42 @@ static int fill_standard_descriptors(void)
         return 0;
 }
 
+/* Files, environment, then the command line.  What is wrong with the first two goes to *messages,
+ * to be told once it is known that it matters. */
+static int load_settings(struct settings *settings, char **messages)
+{
+        size_t size = 0;
+        FILE *stream = open_memstream(messages, &size);
+        int r;
+
+        if (!stream)
+                return -errno;
+        r = settings_load(settings, stream);
+        if (fclose(stream) != 0 && r == 0)
+                r = -errno;
+        return r;
+}
+
+static void tell_settings(const char *messages)
+{
+        char line[WHY_MAX + SETTINGS_PLACE_MAX];
+
+        for (const char *p = messages; p && *p;) {
+                size_t length = strcspn(p, "\n");
+
+                snprintf(line, sizeof(line), "%.*s", (int)length, p);
+                text_message("%s", line);
+                p += length + (p[length] == '\n');
+        }
+}
+
 int main(int argc, char **argv)
 {
+        static struct settings settings;
         const struct command *command = NULL;
         struct options options;
-        char why[WHY_MAX];
+        char why[WHY_MAX], *messages = NULL;
+        int loaded, status;
 
         if (fill_standard_descriptors() < 0)
                 return STATUS_FAILED;          /* and nowhere to say so */
@@ -74,15 +113,28 @@ int main(int argc, char **argv)
          * parse "7,99", and strtod() would refuse "0.3". */
         setlocale(LC_CTYPE, "");
 
-        if (options_parse(&options, argc, argv, commands, &command, why, sizeof(why)) < 0) {
+        loaded = load_settings(&settings, &messages);
+        if (options_parse(&options, &settings, argc, argv, commands, &command, why, sizeof(why)) <
+            0) {
                 text_message("%s", why);
                 print_usage(stderr, command);
-                fprintf(stderr, "'energat --help' says more\n");
-                return STATUS_USAGE;
+                fprintf(stderr, "'energat %s%s--help' says more\n", command ? command->name : "",
+                        command ? " " : "");
+                status = STATUS_USAGE;
+        } else if (options.help) {
+                if (command)
+                        print_help(command);
+                else
+                        print_commands();
+                status = command_finish_output();
+        } else {
+                if (!command->needs_nothing)
+                        tell_settings(messages);
+                if (loaded < 0 && !command->needs_nothing)
+                        status = STATUS_USAGE;
+                else
+                        status = command->run(&options);
         }
-        if (options.help) {
-                print_help(command);
-                return command_finish_output();
-        }
-        return command->run(&options);
+        free(messages);
+        return status;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "nearest.h"
 
 /* A day: longer windows are a slip of the pen. */
 #define LONGEST_S 86400
@@ -16,43 +17,73 @@
 #define LONGEST_NAME 255
 /* Of an option: longer ones are not known anyway */
 #define OPTION_NAME_MAX 64
+#define MOST_ITERATIONS 1000000000
+/* What a command takes for --format unless it says otherwise */
+#define USUAL_FORMATS "text json"
 
-enum option_kind { KIND_FLAG, KIND_STRING, KIND_NUMBER, KIND_COUNT, KIND_FORMAT };
+enum option_kind { KIND_FLAG, KIND_STRING, KIND_NUMBER, KIND_COUNT, KIND_FORMAT, KIND_SETTING };
 
 static const struct option_row {
         const char *name;
-        enum option_bit bit;
+        char letter; /* -o, or 0 */
+        uint64_t bit;
         enum option_kind kind;
-        size_t offset; /* in struct options */
+        size_t offset; /* in struct options; of a setting its number */
         double max;    /* of numbers, which are all above 0; length of strings */
         const char *value, *help;
 } option_rows[] = {
 #define FIELD(name) offsetof(struct options, name)
-        {"socket", OPTION_SOCKET, KIND_STRING, FIELD(socket), PATH_MAX, "PATH",
-         "socket of energatd (ENERGAT_SOCKET, /run/energat/energat.sock)"},
-        {"name", OPTION_NAME, KIND_STRING, FIELD(name), LONGEST_NAME, "NAME",
+        {"socket", 0, OPTION_SOCKET, KIND_SETTING, SETTING_SOCKET, 0, "PATH",
+         "socket of energatd (/run/energat/energat.sock)"},
+        {"name", 0, OPTION_NAME, KIND_STRING, FIELD(name), LONGEST_NAME, "NAME",
          "name of the target in results and file names"},
-        {"format", OPTION_FORMAT, KIND_FORMAT, FIELD(json), 0, "text|json",
-         "form of the result (text)"},
-        {"output", OPTION_OUTPUT, KIND_STRING, FIELD(output), PATH_MAX, "PATH",
-         "run: file for the result; --pid: folder for the trace (.)"},
-        {"interval", OPTION_INTERVAL, KIND_NUMBER, FIELD(interval_s), LONGEST_S, "S",
+        {"format", 0, OPTION_FORMAT, KIND_FORMAT, FIELD(format), 0, "FORMAT", "form of the result"},
+        {"output", 'o', OPTION_OUTPUT, KIND_STRING, FIELD(output), PATH_MAX, "PATH",
+         "file for the result; of --pid: folder for the trace (.)"},
+        {"interval", 0, OPTION_INTERVAL, KIND_SETTING, SETTING_INTERVAL, 0, "S",
          "seconds between two evaluations (the daemon's, 1)"},
-        {"gamma", OPTION_GAMMA, KIND_NUMBER, FIELD(gamma), 1, "G",
+        {"gamma", 0, OPTION_GAMMA, KIND_SETTING, SETTING_GAMMA, 0, "G",
          "exponent of the CPU credit, 0 < G <= 1 (the daemon's, 0.3)"},
-        {"delta", OPTION_DELTA, KIND_NUMBER, FIELD(delta), 1, "D",
+        {"delta", 0, OPTION_DELTA, KIND_SETTING, SETTING_DELTA, 0, "D",
          "exponent of the memory credit, 0 < D <= 1 (the daemon's, 0.2)"},
-        {"no-wait", OPTION_NO_WAIT, KIND_FLAG, FIELD(no_wait), 0, NULL,
+        {"no-wait", 0, OPTION_NO_WAIT, KIND_FLAG, FIELD(no_wait), 0, NULL,
          "end with CMD, do not wait for descendants that outlive it"},
-        {"base-period", OPTION_BASE_PERIOD, KIND_NUMBER, FIELD(base_period_s), LONGEST_S, "S",
+        {"base-period", 0, OPTION_BASE_PERIOD, KIND_NUMBER, FIELD(base_period_s), LONGEST_S, "S",
          "seconds of one calibration window (the daemon's)"},
-        {"windows", OPTION_WINDOWS, KIND_COUNT, FIELD(windows), 10000, "N",
+        {"windows", 0, OPTION_WINDOWS, KIND_COUNT, FIELD(windows), 10000, "N",
          "number of calibration windows (the daemon's)"},
-        {"force", OPTION_FORCE, KIND_FLAG, FIELD(force), 0, NULL,
+        {"force", 0, OPTION_FORCE, KIND_FLAG, FIELD(force), 0, NULL,
          "calibrate even though the machine is busy"},
-        {"online", OPTION_ONLINE, KIND_FLAG, FIELD(online), 0, NULL,
-         "tell base power from the machine in use, in --base-period seconds at most (120)"},
-        {"rapl-period", OPTION_RAPL_PERIOD, KIND_NUMBER, FIELD(rapl_period_s), LONGEST_S, "S",
+        {"online", 0, OPTION_ONLINE, KIND_FLAG, FIELD(online), 0, NULL,
+         "tell base power from the machine in use, in --base-period s at most (120)"},
+        {"batch", 'b', OPTION_BATCH, KIND_FLAG, FIELD(batch), 0, NULL,
+         "print text instead of a full screen, for pipes and logs"},
+        {"iterations", 'n', OPTION_ITERATIONS, KIND_COUNT, FIELD(iterations), MOST_ITERATIONS, "N",
+         "end after N views (endless)"},
+        {"delay", 'd', OPTION_DELAY, KIND_SETTING, SETTING_TOP_DELAY, 0, "S",
+         "seconds between two views (1)"},
+        {"sort", 0, OPTION_SORT, KIND_SETTING, SETTING_TOP_SORT, 0, "COLUMN",
+         "power, energy, cpu, pid, user or name (power)"},
+        {"group", 0, OPTION_GROUP, KIND_SETTING, SETTING_TOP_GROUP, 0, "WHAT",
+         "what a row is: process, user or unit (process)"},
+        {"filter", 0, OPTION_FILTER, KIND_STRING, FIELD(filter), LONGEST_NAME, "TEXT",
+         "only rows whose name, user or unit contains TEXT"},
+        {"user", 'u', OPTION_USER, KIND_STRING, FIELD(user), LONGEST_NAME, "NAME",
+         "only processes of that user"},
+        {"tree", 0, OPTION_TREE, KIND_FLAG, FIELD(tree), 0, NULL, "children below their parents"},
+        {"default", 0, OPTION_DEFAULT, KIND_FLAG, FIELD(show_default), 0, NULL,
+         "the defaults, not what is in force"},
+        {"pue", 0, OPTION_COST, KIND_SETTING, SETTING_PUE, 0, "X",
+         "power usage effectiveness of the data centre, at least 1"},
+        {"emissions-factor", 0, OPTION_COST, KIND_SETTING, SETTING_EMISSIONS_FACTOR, 0, "G",
+         "emissions of electricity, gCO2e/kWh"},
+        {"price-factor", 0, OPTION_COST, KIND_SETTING, SETTING_PRICE_FACTOR, 0, "X",
+         "price of electricity per kWh"},
+        {"price-unit", 0, OPTION_COST, KIND_SETTING, SETTING_PRICE_UNIT, 0, "NAME",
+         "its currency (EUR)"},
+        {"power-overhead", 0, OPTION_COST, KIND_SETTING, SETTING_POWER_OVERHEAD, 0, "W",
+         "power of the machine that no counter sees"},
+        {"rapl-period", 0, OPTION_RAPL_PERIOD, KIND_NUMBER, FIELD(rapl_period_s), LONGEST_S, "S",
          "accepted for EnergAt's sake; the daemon sets the sampling period"},
 #undef FIELD
 };
@@ -65,6 +96,7 @@ struct parser {
         char **argv;
         const struct command *const *commands;
         const struct command *command;
+        bool given[OPTION_ROWS];
         char *why;
         size_t why_size;
 };
@@ -93,10 +125,15 @@ static bool option_name(const char *argument, char name[OPTION_NAME_MAX], const 
         name[length] = '\0';
         *value = start[length] == '=' ? start + length + 1 : NULL;
 
-        if (argument[1] != '-' && strcmp(name, "o") == 0)
-                strcpy(name, "output");
-        else if (argument[1] != '-' && strcmp(name, "h") == 0)
+        if (argument[1] == '-' || length != 1)
+                return true;
+        if (name[0] == 'h')
                 strcpy(name, "help");
+        else if (name[0] == 'V')
+                strcpy(name, "version");
+        for (size_t i = 0; i < OPTION_ROWS; i++)
+                if (option_rows[i].letter == name[0] && !name[1])
+                        snprintf(name, OPTION_NAME_MAX, "%s", option_rows[i].name);
         return true;
 }
 
@@ -128,11 +165,23 @@ static bool parse_count(const char *text, long long max, long long *ret)
         return end != text && !*end && !errno && *ret >= 1 && *ret <= max;
 }
 
+static int set_setting(struct parser *p, const struct option_row *row, const char *value)
+{
+        char why[512], place[OPTION_NAME_MAX + 2];
+
+        snprintf(place, sizeof(place), "--%s", row->name);
+        if (settings_set(p->options->settings, (enum setting)row->offset, value, SETTING_OPTION,
+                         place, why, sizeof(why)) < 0)
+                return refuse(p, "option '--%s': %s", row->name, why);
+        return 0;
+}
+
 static int set_option(struct parser *p, const struct option_row *row, const char *value)
 {
         void *field = (char *)p->options + row->offset;
 
         p->options->given |= row->bit;
+        p->given[row - option_rows] = true;
         if (row->kind == KIND_FLAG) {
                 if (value)
                         return refuse(p, "option '--%s' takes no value", row->name);
@@ -151,11 +200,11 @@ static int set_option(struct parser *p, const struct option_row *row, const char
                                       row->max);
                 *(const char **)field = value;
                 return 0;
-        case KIND_FORMAT:
-                *(bool *)field = strcmp(value, "json") == 0;
-                if (!*(bool *)field && strcmp(value, "text") != 0)
-                        return refuse(p, "'%s' is no format: text or json", value);
+        case KIND_FORMAT: /* which ones there are depends on the command: check_format() */
+                *(const char **)field = value;
                 return 0;
+        case KIND_SETTING:
+                return set_setting(p, row, value);
         case KIND_COUNT:
                 if (!parse_count(value, (long long)row->max, field))
                         return refuse(p, "'--%s %s': a whole number from 1 to %.0f is needed",
@@ -187,6 +236,46 @@ static const struct command *find_command(const struct parser *p, const char *na
         return NULL;
 }
 
+static int refuse_option(struct parser *p, const char *argument, const char *name)
+{
+        struct nearest near = nearest_to(name);
+
+        nearest_offer(&near, "help");
+        for (size_t i = 0; i < OPTION_ROWS; i++)
+                if (!p->command || p->command->options & option_rows[i].bit)
+                        nearest_offer(&near, option_rows[i].name);
+        for (size_t i = 0; !p->command && p->commands[i]; i++)
+                if (p->commands[i]->is_option)
+                        nearest_offer(&near, p->commands[i]->name);
+        if (near.best)
+                return refuse(p, "unknown option '%s'; did you mean '--%s'?", argument, near.best);
+        return refuse(p, "unknown option '%s'", argument);
+}
+
+static int refuse_word(struct parser *p, const char *word)
+{
+        struct nearest near = nearest_to(word);
+
+        if (p->command)
+                return refuse(p, "unexpected argument '%s'", word);
+        nearest_offer(&near, "help");
+        for (size_t i = 0; p->commands[i]; i++)
+                if (p->commands[i]->is_verb)
+                        nearest_offer(&near, p->commands[i]->name);
+        if (near.best)
+                return refuse(p, "unknown command '%s'; did you mean '%s'?", word, near.best);
+        return refuse(p, "unknown command '%s'", word);
+}
+
+static int take_pid(struct parser *p, const char *value)
+{
+        if (take_value(p, p->command->name, &value) < 0)
+                return -EINVAL;
+        if (!parse_count(value, INT_MAX, &p->options->pid))
+                return refuse(p, "'%s' is no process id", value);
+        return 0;
+}
+
 static int parse_option(struct parser *p, const char *argument)
 {
         const struct command *command;
@@ -205,18 +294,12 @@ static int parse_option(struct parser *p, const char *argument)
                         return refuse(p, "option '--%s' takes no value", name);
                 if (choose(p, command) < 0)
                         return -EINVAL;
-                if (!command->takes_pid)
-                        return 0;
-                if (take_value(p, name, &value) < 0)
-                        return -EINVAL;
-                if (!parse_count(value, INT_MAX, &p->options->pid))
-                        return refuse(p, "'%s' is no process id", value);
-                return 0;
+                return command->takes_pid ? take_pid(p, value) : 0;
         }
         for (size_t i = 0; i < OPTION_ROWS; i++)
                 if (strcmp(option_rows[i].name, name) == 0)
                         return set_option(p, &option_rows[i], value);
-        return refuse(p, "unknown option '%s'", argument);
+        return refuse_option(p, argument, name);
 }
 
 /* Everything from here on is CMD's. */
@@ -236,11 +319,58 @@ static int parse_word(struct parser *p, const char *word)
                 take_arguments(p);
                 return 0;
         }
+        if (!p->command && strcmp(word, "help") == 0) {
+                p->options->help = true;
+                return 0;
+        }
         command = find_command(p, word, true);
-        if (!command)
-                return refuse(p, p->command ? "unexpected argument '%s'" : "unknown command '%s'",
-                              word);
-        return choose(p, command);
+        if (!command || p->command)
+                return refuse_word(p, word);
+        p->command = command;
+        if (command->takes_pid && !p->options->help && p->next < p->argc &&
+            p->argv[p->next][0] != '-')
+                return take_pid(p, NULL);
+        return 0;
+}
+
+static bool has_format(const char *formats, const char *format)
+{
+        size_t length = strlen(format);
+
+        for (const char *f = formats; *f; f += strspn(f, " ")) {
+                size_t n = strcspn(f, " ");
+
+                if (n == length && strncmp(f, format, n) == 0)
+                        return true;
+                f += n;
+        }
+        return false;
+}
+
+/* The format of the settings counts where the command has it: export's are its own. */
+static int check_format(struct parser *p)
+{
+        const char *formats = p->command->formats ? p->command->formats : USUAL_FORMATS;
+        const char *setting = settings_text(p->options->settings, SETTING_FORMAT);
+        struct options *o = p->options;
+
+        if (!(p->command->options & OPTION_FORMAT))
+                return 0;
+        if (o->format && !has_format(formats, o->format))
+                return refuse(p, "'%s' is no format of '%s'; there are: %s", o->format,
+                              p->command->name, formats);
+        if (!o->format && setting && has_format(formats, setting))
+                o->format = setting;
+        o->json = o->format && strcmp(o->format, "json") == 0;
+        return 0;
+}
+
+static void take_settings(struct options *o)
+{
+        o->socket = settings_text(o->settings, SETTING_SOCKET);
+        o->interval_s = settings_number(o->settings, SETTING_INTERVAL);
+        o->gamma = settings_number(o->settings, SETTING_GAMMA);
+        o->delta = settings_number(o->settings, SETTING_DELTA);
 }
 
 static int check_complete(struct parser *p)
@@ -248,18 +378,21 @@ static int check_complete(struct parser *p)
         if (!p->command)
                 return refuse(p, "no command given");
         for (size_t i = 0; i < OPTION_ROWS; i++)
-                if (p->options->given & option_rows[i].bit & ~p->command->options)
+                if (p->given[i] && !(p->command->options & option_rows[i].bit))
                         return refuse(p, "option '--%s' has no meaning with '%s'",
                                       option_rows[i].name, p->command->name);
+        if (p->command->takes_pid && !p->options->pid)
+                return refuse(p, "'%s' needs a process id", p->command->name);
         if (p->command->takes_arguments && p->options->argument_count == 0)
                 return refuse(p, "'%s' needs a command to start", p->command->name);
         if (!p->command->takes_arguments && p->options->argument_count > 0)
                 return refuse(p, "unexpected argument '%s'", p->options->arguments[0]);
-        return 0;
+        return check_format(p);
 }
 
-int options_parse(struct options *o, int argc, char **argv, const struct command *const *commands,
-                  const struct command **ret, char *why, size_t why_size)
+int options_parse(struct options *o, struct settings *settings, int argc, char **argv,
+                  const struct command *const *commands, const struct command **ret, char *why,
+                  size_t why_size)
 {
         struct parser p = {
                 .options = o,
@@ -273,9 +406,7 @@ int options_parse(struct options *o, int argc, char **argv, const struct command
         int r = 0;
 
         *o = (struct options){
-                .interval_s = NAN,
-                .gamma = NAN,
-                .delta = NAN,
+                .settings = settings,
                 .base_period_s = NAN,
                 .rapl_period_s = NAN,
         };
@@ -292,20 +423,38 @@ int options_parse(struct options *o, int argc, char **argv, const struct command
         }
         if (r == 0 && !o->help)
                 r = check_complete(&p);
+        take_settings(o);
         *ret = p.command;
         return r;
 }
 
-void options_print_help(FILE *out, uint32_t set)
+/* "text|json" of "text json" */
+static void format_choices(const struct command *command, char *text, size_t size)
+{
+        snprintf(text, size, "%s", command->formats ? command->formats : USUAL_FORMATS);
+        for (char *c = text; *c; c++)
+                if (*c == ' ')
+                        *c = '|';
+}
+
+void options_print_help(FILE *out, const struct command *command)
 {
         for (size_t i = 0; i < OPTION_ROWS; i++) {
                 const struct option_row *row = &option_rows[i];
-                char left[OPTION_NAME_MAX];
+                char left[2 * OPTION_NAME_MAX], formats[OPTION_NAME_MAX];
+                const char *value = row->value;
+                int n = 0;
 
-                if (!(set & row->bit))
+                if (!(command->options & row->bit))
                         continue;
-                snprintf(left, sizeof(left), "%s--%s%s%s", row->bit == OPTION_OUTPUT ? "-o, " : "",
-                         row->name, row->value ? " " : "", row->value ? row->value : "");
+                if (row->kind == KIND_FORMAT) {
+                        format_choices(command, formats, sizeof(formats));
+                        value = formats;
+                }
+                if (row->letter)
+                        n = snprintf(left, sizeof(left), "-%c, ", row->letter);
+                snprintf(left + n, sizeof(left) - (size_t)n, "--%s%s%s", row->name,
+                         value ? " " : "", value ? value : "");
                 fprintf(out, "  %-22s %s\n", left, row->help);
         }
 }

@@ -11,9 +11,11 @@ BUILD=(
         gcc libc6-dev make cmake pkg-config # cmake 3.25 or later
         clang                               # compiles the BPF probe
         libbpf-dev libnuma-dev libcap-dev libjansson-dev libsystemd-dev
+        libinih-dev libncurses-dev
 )
 TEST=(
         libcmocka-dev jq python3 util-linux
+        tmux mandoc bash-completion zsh fish locales # tests/live: top, man pages, completion
         clang-format clang-tidy cppcheck shellcheck
         qemu-system-x86 debootstrap e2fsprogs # tests/vm
 )
