@@ -335,7 +335,16 @@ static __always_inline __s64 task_clock(const struct cpu_state *c, const struct 
 
 static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq, __u32 tick)
 {
-        c->clock_offset_ns = (__s64)(rq->clock_task - bpf_ktime_get_ns());
+        __s64 offset_ns = (__s64)(rq->clock_task - bpf_ktime_get_ns());
+
+        if (!c->clock_offset_ns) {
+                /* The first switch.  Idle until now?  Then by CLOCK_MONOTONIC: see cpu_was_idle(). */
+                __s64 word = __sync_val_compare_and_swap(&c->idle_word, IDLE_UNKNOWN, 0);
+
+                if (word != IDLE_UNKNOWN && word & 1)
+                        c->idle_word = word - (offset_ns << 1);
+        }
+        c->clock_offset_ns = offset_ns;
         if (!count_irq && bpf_core_field_exists(rq->prev_irq_time))
                 c->irq_ns = rq->prev_irq_time;
         if (bpf_core_field_exists(rq->prev_steal_time_rq))
@@ -445,13 +454,26 @@ int on_switch_raw(struct bpf_raw_tracepoint_args *ctx)
 /* ---- the tick ---- */
 
 /*
+ * A CPU that idles and has not been seen to switch, for it has done so since before the probe: idle
+ * from now on, by the only clock there is.
+ */
+static __always_inline void cpu_was_idle(struct cpu_state *c, __u64 now)
+{
+        __s64 clock = (__s64)(now - (count_irq ? c->irq_ns : 0));
+
+        if (c->idle_word == IDLE_UNKNOWN)
+                __sync_val_compare_and_swap(&c->idle_word, IDLE_UNKNOWN, -clock * 2 + 1);
+}
+
+/*
  * Charge the thread that runs on a CPU for the time up to now.
  *
  * Its sum_exec_runtime is as old as the last update of its run queue (a scheduler tick at most), so
  * the time since then is added: the run queue's clock now, less the thread's exec_start.  Seen from
  * another CPU the values may not belong together, when an update goes on meanwhile; the estimate is
  * then off by that update, and the next charge corrects it, because every charge moves last_ns to
- * what the thread has had in truth.
+ * what the thread has had in truth.  On a CPU without a switch yet its clock is not known, and the
+ * thread is charged up to the last update.
  */
 static __always_inline void charge_running(struct cpu_state *c, struct task_struct *task, __u64 now)
 {
@@ -459,15 +481,17 @@ static __always_inline void charge_running(struct cpu_state *c, struct task_stru
         __u64 last, estimate;
         __s64 ahead;
 
-        if (!task->pid || !c->clock_offset_ns)
+        if (!task->pid) {
+                cpu_was_idle(c, now);
                 return;
+        }
         t = bpf_task_storage_get(&threads, task, NULL, 0);
         if (!t || t->row == ROW_NONE)
                 return;
         last = *(volatile __u64 *)&t->last_ns;
         estimate = task->se.sum_exec_runtime;
         ahead = (__s64)(now + c->clock_offset_ns - task->se.exec_start);
-        if (ahead > 0)
+        if (ahead > 0 && c->clock_offset_ns)
                 estimate += ahead;
         if (count_irq)
                 estimate -= c->irq_ns - c->irq_mark_ns;
@@ -519,7 +543,7 @@ int tick_here(struct bpf_raw_tracepoint_args *ctx)
 
         if (!c)
                 return 0;
-        if (task->pid) {
+        if (task->pid || c->idle_word == IDLE_UNKNOWN) {
                 charge_running(c, task, bpf_ktime_get_ns());
         } else if (!(c->idle_word & 1) && c->clock_offset_ns) {
                 /* The switch to idle was hidden: idle from now on, at least. */

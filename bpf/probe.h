@@ -51,7 +51,8 @@
 
 #define ROW_KTHREAD 1u /* row_info.flags: a kernel thread */
 
-#define PID_UNKNOWN 0xffffffffu /* cpu_state.expected_pid before the first switch */
+#define PID_UNKNOWN  0xffffffffu /* cpu_state.expected_pid before the first switch */
+#define IDLE_UNKNOWN (-0x7fffffffffffffffLL - 1) /* cpu_state.idle_word before the first switch or tick */
 
 #define TICK_CHUNK 64 /* CPUs looked at by one run of tick_all */
 
@@ -104,7 +105,8 @@ struct cpu_state {
         /*
          * Idle time in one word, so that one load is a whole answer: bit 0 tells whether the CPU is
          * idle now, the rest is a sum of ns; when idle, the clock at its beginning has been
-         * subtracted.
+         * subtracted.  Of a CPU that has idled since before the probe, with no switch yet that would
+         * tell its clock (clock_offset_ns is 0), the clock here is CLOCK_MONOTONIC less irq_ns.
          */
         __s64 idle_word;
         __s64 switch_ns; /* the clock at the last switch seen */

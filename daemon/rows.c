@@ -228,7 +228,8 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
         for (unsigned int cpu = 0; cpu < t->ncpus; cpu++) {
                 struct cpu_state *c = &t->shared.cpus[cpu];
                 struct cpu_seen *seen = &t->seen[cpu];
-                int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED), idle = word >> 1;
+                int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED);
+                int64_t idle = word == IDLE_UNKNOWN ? 0 : word >> 1;
                 uint64_t irq = __atomic_load_n(&c->irq_ns, __ATOMIC_RELAXED);
                 uint64_t stolen = __atomic_load_n(&c->stolen_ns, __ATOMIC_RELAXED);
                 uint64_t hidden = __atomic_load_n(&c->hidden_ns, __ATOMIC_RELAXED);
@@ -310,8 +311,10 @@ int rows_init(struct rows *t, const struct rows_memory *shared, uint32_t nrows, 
                 rows_deinit(t);
                 return -ENOMEM;
         }
-        for (unsigned int cpu = 0; cpu < ncpus; cpu++)
+        for (unsigned int cpu = 0; cpu < ncpus; cpu++) {
                 shared->cpus[cpu].expected_pid = PID_UNKNOWN;
+                shared->cpus[cpu].idle_word = IDLE_UNKNOWN;
+        }
         for (uint32_t number = ROW_FIRST; number < nrows; number++)
                 row_offer(t, number);
         return 0;

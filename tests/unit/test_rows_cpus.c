@@ -37,6 +37,21 @@ static void idle_time_is_that_of_online_cpus(void **state)
         end();
 }
 
+static void a_cpu_that_has_not_switched_yet_is_not_taken_for_idle(void **state)
+{
+        begin(NROWS, NO_PROC);
+        rows_collect_cpus(&rows, &totals, 5000, false);
+        assert_int_equal(totals.idle_ns, 0);
+        /* found idle by a tick at 6000, and by its first switch to have been so until 8000 */
+        set_idle(0, 0, 6000);
+        rows_collect_cpus(&rows, &totals, 7000, false);
+        assert_int_equal(totals.idle_ns, 1000);
+        set_idle(0, 2000, -1);
+        rows_collect_cpus(&rows, &totals, 9000, false);
+        assert_int_equal(totals.idle_ns, 2000);
+        end();
+}
+
 static void idle_time_never_counts_back(void **state)
 {
         begin(NROWS, NO_PROC);
@@ -134,6 +149,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(idle_time_is_that_of_online_cpus),
+                cmocka_unit_test(a_cpu_that_has_not_switched_yet_is_not_taken_for_idle),
                 cmocka_unit_test(idle_time_never_counts_back),
                 cmocka_unit_test(the_cpus_own_clock_is_followed),
                 cmocka_unit_test(interrupt_and_stolen_time_are_by_slot_and_online),
