@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sampler: the thread with the clock.  Every tick it reads the meter and the CPU accounting,
- * charges each process and target for the tick, and hands reports to the server's thread.
+ * has the ledger (ledger.h) charge each process and target for the tick, and hands reports to the
+ * server's thread.
  *
  * Nobody can make it wait.  Other threads reach it by letters (mailbox.h) whose deliver() runs in
  * this thread between two ticks; what such a function may call is marked [in the sampler] below.
@@ -15,14 +16,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "accounts.h"
 #include "config.h"
 #include "cputime.h"
 #include "lateness.h"
+#include "ledger.h"
 #include "mailbox.h"
 #include "meter.h"
-#include "processes.h"
-#include "target.h"
 #include "topology.h"
 
 struct sampler;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* What a target is told: the difference of two copies of the ledger's sums, and EnergAt's estimate.
+ */
+#include <string.h>
+
+#include "ledger.h"
+
+/* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
+#define BASE_HIGH_FACTOR 20
+
+static unsigned int max_of(unsigned int a, unsigned int b)
+{
+        return a > b ? a : b;
+}
+
+static void usage_copy(const struct ledger *l, struct usage *to, const struct usage *from)
+{
+        memcpy(to->cpu_ns, from->cpu_ns, (l->accounts.nslots + 1) * sizeof(uint64_t));
+        memcpy(to->share_uj, from->share_uj, l->accounts.n * sizeof(uint64_t));
+}
+
+static uint64_t sum_since(const struct ledger *l, uint64_t *before, enum account_column column,
+                          unsigned int i)
+{
+        return *account_sum(&l->accounts, l->accounts.sums, column, i) -
+               *account_sum(&l->accounts, before, column, i);
+}
+
+/* Time behind an account between two copies of times by slot. */
+static uint64_t time_since_ns(const struct ledger *l, const struct account *account,
+                              const uint64_t *now, const uint64_t *before)
+{
+        return account_time_ns(account, now, l->accounts.nslots) -
+               account_time_ns(account, before, l->accounts.nslots);
+}
+
+/* EnergAt's estimate for the interval that ends now, on a package account. */
+static double package_attributed_j(const struct ledger *l, const struct target *t, unsigned int i,
+                                   double *credit)
+{
+        const struct accounts *a = &l->accounts;
+        const struct account *account = &a->all[i];
+        uint64_t busy, own;
+
+        busy = time_since_ns(l, account, busy_sum(a, a->sums, 0), busy_sum(a, t->sums_before, 0));
+        own = time_since_ns(l, account, t->used.cpu_ns, t->used_before.cpu_ns);
+        *credit = busy ? (double)own / (double)busy : 0;
+        return model_attributed((double)sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i) / 1e6,
+                                *credit, t->gamma);
+}
+
+/*
+ * The same on a dram account: the credit is the mean of what memory.h found in the interval, or,
+ * where it found nothing new, what it was before.  The share of dram is booked here too, once an
+ * interval.
+ */
+static double dram_attributed_j(const struct ledger *l, struct target *t, unsigned int i,
+                                double *credit)
+{
+        uint64_t dynamic_uj = sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
+
+        *credit = t->memory_credit[i];
+        if (*credit >= 0 && t->memory_samples)
+                *credit = t->memory_sum[i] / t->memory_samples;
+        if (*credit < 0) {
+                t->memory_unknown |= sum_since(l, t->sums_before, SUM_ENERGY_UJ, i) > 0;
+                return 0;
+        }
+        if (*credit > 1) /* the target's and the node's memory are not read at one instant */
+                *credit = 1;
+        t->used.share_uj[i] += (uint64_t)((double)dynamic_uj * *credit);
+        return model_attributed((double)dynamic_uj / 1e6, *credit, t->delta);
+}
+
+/*
+ * Fill in the window from `sums`/`used` (copies at its beginning) to now.  attributed_j and credit
+ * are by account.
+ */
+static void report_fill(const struct ledger *l, const struct target *t, struct report *r,
+                        uint64_t *sums, const struct usage *used, const double *attributed_j,
+                        const double *credit)
+{
+        const struct accounts *a = &l->accounts;
+
+        memset(r->sockets, 0, r->nsockets * sizeof(r->sockets[0]));
+        for (unsigned int i = 0; i < r->nsockets; i++)
+                for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++)
+                        r->sockets[i].energy[kind].credit = -1;
+        for (unsigned int i = 0; i < a->n; i++) {
+                const struct account *account = &a->all[i];
+                struct socket_report *socket = &r->sockets[account->socket];
+                struct energy_report *e = &socket->energy[account->kind];
+                uint64_t unknown_ns = sum_since(l, sums, SUM_UNKNOWN_NS, i);
+
+                e->known |= unknown_ns < r->end_ns - r->start_ns || r->end_ns == r->start_ns;
+                e->gap |= unknown_ns > 0;
+                e->base_known |= account->base_known;
+                e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
+                                sum_since(l, sums, SUM_STATIC_UJ, i);
+                e->energy_uj += sum_since(l, sums, SUM_ENERGY_UJ, i);
+                e->static_uj += sum_since(l, sums, SUM_STATIC_UJ, i);
+                e->tracer_uj += sum_since(l, sums, SUM_TRACER_UJ, i);
+                e->share_uj += t->used.share_uj[i] - used->share_uj[i];
+                e->attributed_j += attributed_j[i];
+                e->credit = credit[i];
+        }
+        r->cpu_ns = 0;
+        for (unsigned int slot = 0; slot <= a->nslots; slot++) {
+                uint64_t own = t->used.cpu_ns[slot] - used->cpu_ns[slot];
+
+                r->cpu_ns += own;
+                if (slot < a->nslots) {
+                        int at = topology_socket_index(l->topology,
+                                                       l->topology->slots[slot].socket);
+
+                        r->sockets[at].cpu_ns += own;
+                        r->sockets[at].busy_ns += *busy_sum(a, a->sums, slot) -
+                                                  *busy_sum(a, sums, slot);
+                }
+        }
+        for (unsigned int i = 0; i < SUM_MACHINE_COLUMNS; i++)
+                r->machine[i] = *machine_sum(a, a->sums, (enum machine_column)i) -
+                                *machine_sum(a, sums, (enum machine_column)i);
+        r->processes = t->max_processes;
+        r->threads = t->max_threads;
+}
+
+/* The interval of `t` ends now; the next one begins. */
+void target_close_interval(struct ledger *l, struct target *t, bool last)
+{
+        struct accounts *a = &l->accounts;
+        double attributed_j[SOURCE_MAX_DOMAINS], credit[SOURCE_MAX_DOMAINS];
+        struct report *r = NULL;
+
+        if (t->intervals) {
+                r = target_report(t, false);
+                if (!r && !last) /* the server is slow: a longer interval */
+                        return;
+        }
+        for (unsigned int i = 0; i < a->n; i++) {
+                attributed_j[i] = a->all[i].kind == ENERGY_PACKAGE
+                                          ? package_attributed_j(l, t, i, &credit[i])
+                                          : dram_attributed_j(l, t, i, &credit[i]);
+                t->attributed_j[i] += attributed_j[i];
+        }
+        if (r) {
+                r->event = REPORT_INTERVAL;
+                r->start_ns = t->before_ns;
+                r->end_ns = l->now_ns;
+                r->detached = false;
+                report_fill(l, t, r, t->sums_before, &t->used_before, attributed_j, credit);
+                target_send(t, false);
+        }
+        memcpy(t->sums_before, a->sums, a->nsums * sizeof(uint64_t));
+        usage_copy(l, &t->used_before, &t->used);
+        t->before_ns = l->now_ns;
+        memset(t->memory_sum, 0, a->n * sizeof(t->memory_sum[0]));
+        t->memory_samples = 0;
+        t->most_processes = max_of(t->most_processes, t->max_processes);
+        t->most_threads = max_of(t->most_threads, t->max_threads);
+        t->max_processes = t->nprocesses;
+        t->max_threads = t->nthreads;
+}
+
+/* Fill in the last report of `t`. */
+void target_finish(struct ledger *l, struct target *t)
+{
+        struct accounts *a = &l->accounts;
+        double credit[SOURCE_MAX_DOMAINS];
+        struct usage nothing = {0};
+        struct report *r;
+        uint64_t *zero;
+
+        if (l->now_ns != t->before_ns)
+                target_close_interval(l, t, true);
+        r = target_report(t, true); /* its place is kept free by target_report(false) */
+        zero = l->scratch;          /* at least as long: see ledger_init() */
+        memset(zero, 0, (a->n + a->nslots + 1) * sizeof(*zero));
+        nothing.cpu_ns = zero;
+        nothing.share_uj = zero + a->nslots + 1;
+        for (unsigned int i = 0; i < a->n; i++) {
+                const struct account *account = &a->all[i];
+                uint64_t busy = time_since_ns(l, account, busy_sum(a, a->sums, 0),
+                                              busy_sum(a, t->sums_begin, 0));
+                uint64_t own = account_time_ns(account, t->used.cpu_ns, a->nslots);
+
+                if (account->kind == ENERGY_PACKAGE)
+                        credit[i] = busy ? (double)own / (double)busy : 0;
+                else
+                        credit[i] = t->memory_unknown ? -1 : t->memory_credit[i];
+        }
+        r->event = REPORT_FINAL;
+        r->start_ns = t->begin_ns;
+        r->end_ns = l->now_ns;
+        r->detached = t->nprocesses > 0;
+        report_fill(l, t, r, t->sums_begin, &nothing, t->attributed_j, credit);
+        r->processes = max_of(t->most_processes, t->max_processes);
+        r->threads = max_of(t->most_threads, t->max_threads);
+        t->left = true;
+}
