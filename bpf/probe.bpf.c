@@ -338,7 +338,8 @@ static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq,
         __s64 offset_ns = (__s64)(rq->clock_task - bpf_ktime_get_ns());
 
         if (!c->clock_offset_ns) {
-                /* The first switch.  Idle until now?  Then by CLOCK_MONOTONIC: see cpu_was_idle(). */
+                /* The first switch.  Idle until now?  Then by CLOCK_MONOTONIC: see cpu_was_idle().
+                 */
                 __s64 word = __sync_val_compare_and_swap(&c->idle_word, IDLE_UNKNOWN, 0);
 
                 if (word != IDLE_UNKNOWN && word & 1)
@@ -379,7 +380,7 @@ static __always_inline void hidden(struct cpu_state *c, __s64 now, __u64 known_n
                 return;
         __sync_fetch_and_add(&counters.hidden_switches, 1);
         if (ns > 0)
-                c->hidden_ns += ns;
+                c->nobody_ns += ns;
 }
 
 static __always_inline void switched(struct task_struct *prev, int next_pid)
@@ -387,7 +388,7 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
         __u32 cpu = bpf_get_smp_processor_id(), tick = *(volatile __u32 *)&control.tick;
         struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
         const struct rq *rq = rq_of(prev);
-        __u64 irq = 0, stint = 0;
+        __u64 irq = 0, stint = 0, gap = 0;
         __s64 word, now = 0;
 
         if (!c)
@@ -396,10 +397,17 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
                 if (c->synced != tick)
                         clock_sync(c, rq, tick);
                 now = task_clock(c, rq);
+                if (prev->pid && rq->clock_task > prev->se.exec_start) {
+                        gap = rq->clock_task - prev->se.exec_start; /* see nobody_ns */
+                        c->nobody_ns += gap;
+                }
         }
         if (count_irq) {
                 irq = c->irq_ns - c->irq_mark_ns;
                 c->irq_mark_ns = c->irq_ns;
+                /* No interrupt switches: one that is still open began before its end was attached.
+                 */
+                c->irq_depth = 0;
         }
         if (prev->pid) {
                 struct thread *t = bpf_task_storage_get(&threads, prev, NULL, 0);
@@ -420,9 +428,9 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
         word = c->idle_word;
         if (c->expected_pid != (__u32)prev->pid && rq) {
                 if (word & 1) /* the end of idling was hidden: it was when prev began */
-                        word = ((word >> 1) + now - (__s64)stint) << 1;
+                        word = ((word >> 1) + now - (__s64)(stint + gap)) << 1;
                 else
-                        hidden(c, now, stint);
+                        hidden(c, now, stint + gap);
         } else if (word & 1) {
                 word = ((word >> 1) + now) << 1;
         }
@@ -547,7 +555,8 @@ int tick_here(struct bpf_raw_tracepoint_args *ctx)
                 charge_running(c, task, bpf_ktime_get_ns());
         } else if (!(c->idle_word & 1) && c->clock_offset_ns) {
                 /* The switch to idle was hidden: idle from now on, at least. */
-                __s64 now = (__s64)bpf_ktime_get_ns() + c->clock_offset_ns;
+                __s64 now = (__s64)(bpf_ktime_get_ns() - (count_irq ? c->irq_ns : 0)) +
+                            c->clock_offset_ns;
 
                 hidden(c, now, 0);
                 c->idle_word = ((c->idle_word >> 1) - now) << 1 | 1;

@@ -51,8 +51,9 @@
 
 #define ROW_KTHREAD 1u /* row_info.flags: a kernel thread */
 
-#define PID_UNKNOWN  0xffffffffu /* cpu_state.expected_pid before the first switch */
-#define IDLE_UNKNOWN (-0x7fffffffffffffffLL - 1) /* cpu_state.idle_word before the first switch or tick */
+#define PID_UNKNOWN 0xffffffffu /* cpu_state.expected_pid before the first switch */
+#define IDLE_UNKNOWN \
+        (-0x7fffffffffffffffLL - 1) /* cpu_state.idle_word before the first switch or tick */
 
 #define TICK_CHUNK 64 /* CPUs looked at by one run of tick_all */
 
@@ -105,8 +106,9 @@ struct cpu_state {
         /*
          * Idle time in one word, so that one load is a whole answer: bit 0 tells whether the CPU is
          * idle now, the rest is a sum of ns; when idle, the clock at its beginning has been
-         * subtracted.  Of a CPU that has idled since before the probe, with no switch yet that would
-         * tell its clock (clock_offset_ns is 0), the clock here is CLOCK_MONOTONIC less irq_ns.
+         * subtracted.  Of a CPU that has idled since before the probe, with no switch yet that
+         * would tell its clock (clock_offset_ns is 0), the clock here is CLOCK_MONOTONIC less
+         * irq_ns.
          */
         __s64 idle_word;
         __s64 switch_ns; /* the clock at the last switch seen */
@@ -120,7 +122,12 @@ struct cpu_state {
         __u32 irq_depth; /* from here: the probe's own interrupt accounting, for kernels without */
         __u64 irq_mark_ns;  /* irq_ns at the last switch */
         __u64 irq_start_ns; /* when the present interrupt began */
-        __u64 hidden_ns;    /* time that was nobody's for that reason, idle or not */
+        /*
+         * Time that was nobody's: around switches that were hidden, idle or not; and inside the
+         * scheduler, which ends a thread's time, then looks for work on other CPUs, and only then
+         * begins the next one's.
+         */
+        __u64 nobody_ns;
         __u64 unused[5];
 };
 

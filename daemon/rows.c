@@ -228,15 +228,26 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
         for (unsigned int cpu = 0; cpu < t->ncpus; cpu++) {
                 struct cpu_state *c = &t->shared.cpus[cpu];
                 struct cpu_seen *seen = &t->seen[cpu];
+                /* before its sums: they are there when this is */
+                bool has_switched = __atomic_load_n(&c->expected_pid, __ATOMIC_ACQUIRE) !=
+                                    PID_UNKNOWN;
                 int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED);
                 int64_t idle = word == IDLE_UNKNOWN ? 0 : word >> 1;
                 uint64_t irq = __atomic_load_n(&c->irq_ns, __ATOMIC_RELAXED);
                 uint64_t stolen = __atomic_load_n(&c->stolen_ns, __ATOMIC_RELAXED);
-                uint64_t hidden = __atomic_load_n(&c->hidden_ns, __ATOMIC_RELAXED);
+                uint64_t nobody = __atomic_load_n(&c->nobody_ns, __ATOMIC_RELAXED);
                 uint32_t slot = c->slot < 0 || (unsigned int)c->slot >= t->nslots
                                         ? t->nslots
                                         : (uint32_t)c->slot;
 
+                /* The kernel's sums are since boot: ours begin with the first switch that we see.
+                 */
+                if (!seen->met && has_switched) {
+                        seen->met = true;
+                        seen->stolen_ns = stolen;
+                        if (!own_irq)
+                                seen->irq_ns = irq;
+                }
                 if (word & 1)
                         idle += (int64_t)(now_ns + (uint64_t)c->clock_offset_ns -
                                           (own_irq ? irq : 0));
@@ -248,14 +259,14 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                         totals->irq_ns[slot] += irq - seen->irq_ns;
                         totals->stolen_ns += stolen - seen->stolen_ns;
                         /* Somebody's, or idle: no process is charged for it. */
-                        totals->nobody_ns[slot] += hidden - seen->hidden_ns;
-                        totals->busy_ns[slot] += hidden - seen->hidden_ns;
+                        totals->nobody_ns[slot] += nobody - seen->nobody_ns;
+                        totals->busy_ns[slot] += nobody - seen->nobody_ns;
                 }
                 if (!seen->online || idle > seen->idle_ns)
                         seen->idle_ns = idle;
                 seen->irq_ns = irq;
                 seen->stolen_ns = stolen;
-                seen->hidden_ns = hidden;
+                seen->nobody_ns = nobody;
         }
         totals->cpu_wall_ns += t->nonline * (now_ns - t->collected_ns);
         totals->idle_known = true;

@@ -35,8 +35,9 @@ struct cpu_seen {
         int64_t idle_ns;
         uint64_t irq_ns;
         uint64_t stolen_ns;
-        uint64_t hidden_ns;
+        uint64_t nobody_ns;
         bool online;
+        bool met; /* has switched: its sums are known */
 };
 
 struct rows {

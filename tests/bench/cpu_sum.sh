@@ -13,7 +13,7 @@
 SECONDS_EACH=${1:-10}
 ROUNDS=${2:-5}
 LIMIT_PERCENT=0.1
-NOBODY_PERCENT=0.01 # without hidden switches: what passes inside the scheduler, from thread to idle
+NOBODY_PERCENT=0.15 # without hidden switches: what passes inside the scheduler, from thread to idle
 
 # Sums and hidden switches, at nearly the same moment; GetRows is one moment in itself.
 look() {

@@ -92,8 +92,17 @@ static void interrupt_and_stolen_time_are_by_slot_and_online(void **state)
 {
         begin(NROWS, NO_PROC);
         for (unsigned int cpu = 0; cpu < NCPUS; cpu++) {
-                player.memory.cpus[cpu].irq_ns = 10 << cpu;
-                player.memory.cpus[cpu].stolen_ns = 1000;
+                player.memory.cpus[cpu].expected_pid = 0;
+                player.memory.cpus[cpu].irq_ns = 7;
+                player.memory.cpus[cpu].stolen_ns = 500;
+        }
+        /* the kernel's sums since boot: not ours */
+        rows_collect_cpus(&rows, &totals, 500, false);
+        assert_int_equal(totals.irq_ns[0], 0);
+        assert_int_equal(totals.stolen_ns, 0);
+        for (unsigned int cpu = 0; cpu < NCPUS; cpu++) {
+                player.memory.cpus[cpu].irq_ns += 10 << cpu;
+                player.memory.cpus[cpu].stolen_ns += 1000;
         }
         rows_collect_cpus(&rows, &totals, 1000, false);
         assert_int_equal(totals.irq_ns[0], 10 + 20);
@@ -114,7 +123,7 @@ static void hidden_time_is_busy_and_nobodys(void **state)
 {
         begin(NROWS, NO_PROC);
         for (unsigned int cpu = 0; cpu < NCPUS; cpu++)
-                player.memory.cpus[cpu].hidden_ns = 10 << cpu;
+                player.memory.cpus[cpu].nobody_ns = 10 << cpu;
         rows_collect_cpus(&rows, &totals, 1000, false);
         assert_int_equal(totals.nobody_ns[0], 10 + 20);
         assert_int_equal(totals.nobody_ns[1], 40);
@@ -126,13 +135,13 @@ static void hidden_time_is_busy_and_nobodys(void **state)
         /* and of CPUs that are online */
         cpus[1].online = false;
         rows_set_topology(&rows, &topology);
-        player.memory.cpus[0].hidden_ns += 1;
-        player.memory.cpus[1].hidden_ns += 1000;
+        player.memory.cpus[0].nobody_ns += 1;
+        player.memory.cpus[1].nobody_ns += 1000;
         rows_collect_cpus(&rows, &totals, 3000, false);
         assert_int_equal(totals.nobody_ns[0], 10 + 20 + 1);
         cpus[1].online = true;
         rows_set_topology(&rows, &topology);
-        player.memory.cpus[1].hidden_ns += 2;
+        player.memory.cpus[1].nobody_ns += 2;
         rows_collect_cpus(&rows, &totals, 4000, false);
         assert_int_equal(totals.nobody_ns[0], 10 + 20 + 1 + 2);
         end();
