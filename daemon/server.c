@@ -9,6 +9,7 @@
 
 #include "clients.h"
 #include "log.h"
+#include "own_rows.h"
 
 /* ---- faults of the meter ---- */
 
@@ -115,6 +116,7 @@ void server_free(struct server *s)
         if (s->path)
                 unlink(s->path);
         mailbox_deinit(&s->mailbox);
+        own_rows_free(s->own_rows);
         free(s->path);
         free(s->baseline);
         free(s);

@@ -11,6 +11,7 @@
 #include "access.h"
 #include "learn.h"
 #include "report_json.h"
+#include "row_copy.h"
 #include "server.h"
 
 #define NS_PER_S             1e9
@@ -32,13 +33,9 @@ struct look {
         struct domain_view domains[SOURCE_MAX_DOMAINS];
         struct lateness lateness;
         uint64_t cpu_ns; /* of the sampler's thread */
-        struct row_copy {
-                pid_t pid, ppid;
-                uint64_t start_ns, cpu_ns, share_uj;
-                unsigned int threads;
-                bool kernel;
-                char comm[PROCESS_COMM_MAX];
-        } * rows, exited;
+        struct row_nodes nodes;
+        struct row_copy *rows, exited;
+        uint64_t *node_cpu_ns; /* nodes.n for each row; NULL where there is one node */
         uint64_t exited_count;
         size_t nrows, max_rows;
 };
@@ -47,6 +44,7 @@ static void look_free(struct look *look)
 {
         free(look->sums);
         free(look->rows);
+        free(look->node_cpu_ns);
         free(look);
 }
 
@@ -72,20 +70,13 @@ static uint64_t sum(const uint64_t *values, unsigned int n)
 static void copy_row(const struct process *p, void *arg)
 {
         struct look *look = arg;
-        const struct accounts *a = sampler_accounts(look->server->sampler);
-        struct row_copy *row;
+        size_t i = look->nrows;
 
-        if (look->nrows == look->max_rows)
+        if (i == look->max_rows)
                 return;
-        row = &look->rows[look->nrows++];
-        *row = (struct row_copy){.pid = p->pid,
-                                 .ppid = p->parent ? p->parent->pid : 0,
-                                 .start_ns = p->start_ns,
-                                 .cpu_ns = sum(p->cpu_ns, a->nslots + 1),
-                                 .share_uj = sum(p->share_uj, a->n),
-                                 .threads = p->threads,
-                                 .kernel = p->kernel};
-        memcpy(row->comm, p->comm, sizeof(row->comm));
+        row_copy_of(&look->rows[i], p, sampler_accounts(look->server->sampler), &look->nodes,
+                    look->node_cpu_ns ? look->node_cpu_ns + i * look->nodes.n : NULL);
+        look->nrows++;
 }
 
 static void run_look(struct letter *letter)
@@ -134,11 +125,16 @@ static void look_start(struct call *call, void (*answer)(struct look *), bool wa
                 look->sums = calloc(sampler_accounts(call->server->sampler)->nsums,
                                     sizeof(uint64_t));
                 if (want_rows) {
+                        row_nodes_init(&look->nodes, call->server->topology);
                         look->max_rows = call->server->config->max_processes * 2;
                         look->rows = calloc(look->max_rows, sizeof(look->rows[0]));
                 }
+                if (look->nodes.n > 1)
+                        look->node_cpu_ns = calloc(look->max_rows * look->nodes.n,
+                                                   sizeof(uint64_t));
         }
-        if (!look || !look->sums || (want_rows && !look->rows)) {
+        if (!look || !look->sums || (want_rows && !look->rows) ||
+            (look->nodes.n > 1 && !look->node_cpu_ns)) {
                 if (look)
                         look_free(look);
                 call_error(call, "io.energat.Failed",
@@ -261,14 +257,46 @@ void method_status(struct call *call)
 
 /* ---- rows ---- */
 
-static json_t *row_json(const struct row_copy *row, bool known)
+/* What the machine used, of each socket and kind that accounts are kept for. */
+static json_t *sockets_json(struct look *look)
 {
-        return json_pack("{s:i, s:f, s:o, s:o, s:b, s:i, s:f, s:{s:o, s:n}}", "pid", (int)row->pid,
-                         "start_s", (double)row->start_ns / NS_PER_S, "ppid",
-                         row->ppid ? json_integer(row->ppid) : json_null(), "comm",
-                         json_name(row->comm), "kernel", row->kernel, "threads", (int)row->threads,
-                         "cpu_s", (double)row->cpu_ns / NS_PER_S, "share", "package_j",
-                         json_joules(known, row->share_uj), "dram_j");
+        const struct accounts *a = sampler_accounts(look->server->sampler);
+        const struct topology *topology = look->server->topology;
+        json_t *array = json_array();
+
+        for (unsigned int socket = 0; socket < a->nsockets; socket++) {
+                uint64_t energy[ENERGY_KINDS] = {0}, fixed[ENERGY_KINDS] = {0};
+                uint64_t rest[ENERGY_KINDS] = {0};
+                bool has[ENERGY_KINDS] = {false}, base[ENERGY_KINDS] = {true, true};
+
+                for (unsigned int i = 0; i < a->n; i++) {
+                        enum energy_kind kind = a->all[i].kind;
+
+                        if (a->all[i].socket != socket)
+                                continue;
+                        has[kind] = true;
+                        base[kind] &= a->all[i].base_known;
+                        energy[kind] += *account_sum(a, look->sums, SUM_ENERGY_UJ, i);
+                        fixed[kind] += *account_sum(a, look->sums, SUM_STATIC_UJ, i);
+                        rest[kind] += *account_sum(a, look->sums, SUM_UNATTRIBUTED_UJ, i);
+                }
+                json_array_append_new(
+                        array,
+                        json_pack("{s:i, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}}", "socket",
+                                  topology->sockets[socket], "machine", "package_j",
+                                  json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
+                                  "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
+                                  "static_package_j",
+                                  json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
+                                              fixed[ENERGY_PACKAGE]),
+                                  "static_dram_j",
+                                  json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM],
+                                              fixed[ENERGY_DRAM]),
+                                  "unattributed", "package_j",
+                                  json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
+                                  json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM])));
+        }
+        return array;
 }
 
 static void answer_rows(struct look *look)
@@ -291,37 +319,37 @@ static void answer_rows(struct look *look)
                 rest[kind] += *account_sum(a, look->sums, SUM_UNATTRIBUTED_UJ, i);
         }
         for (size_t i = 0; i < look->nrows; i++)
-                json_array_append_new(rows, row_json(&look->rows[i], true));
+                json_array_append_new(rows, row_copy_json(&look->rows[i], &look->nodes));
         for (unsigned int cpu = 0; cpu < look->server->topology->ncpus; cpu++)
                 ncpus += look->server->topology->cpus[cpu].online;
         snprintf(look->exited.comm, sizeof(look->exited.comm), "(exited)");
         call_reply(
                 look->call,
-                json_pack(
-                        "{s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, s:{s:o, s:o, s:o, "
-                        "s:o}, s:{s:o, s:o}, "
-                        "s:o}",
-                        "rows", rows, "exited", row_json(&look->exited, true), "exited_count",
-                        (json_int_t)look->exited_count, "cpu_s",
-                        (double)sum(t->busy_ns, a->nslots + 1) / NS_PER_S, "idle_s",
-                        number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
-                        number_or_null(t->irq_known,
-                                       (double)sum(t->irq_ns, a->nslots + 1) / NS_PER_S),
-                        "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
-                        (double)sum(t->nobody_ns, a->nslots + 1) / NS_PER_S, "lost_s",
-                        (double)look->losses.lost_ns / NS_PER_S, "wall_s",
-                        (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
-                        "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
-                        "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
-                        "static_package_j",
-                        json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
-                                    fixed[ENERGY_PACKAGE]),
-                        "static_dram_j",
-                        json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
-                        "unattributed", "package_j",
-                        json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
-                        json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
-                        all_warnings(look)),
+                json_pack("{s:f, s:o, s:o, s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, "
+                          "s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}, s:o}",
+                          "uptime_s", (double)(look->now_ns - look->started_ns) / NS_PER_S, "nodes",
+                          row_nodes_json(&look->nodes), "sockets", sockets_json(look), "rows", rows,
+                          "exited", row_copy_json(&look->exited, &look->nodes), "exited_count",
+                          (json_int_t)look->exited_count, "cpu_s",
+                          (double)sum(t->busy_ns, a->nslots + 1) / NS_PER_S, "idle_s",
+                          number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
+                          number_or_null(t->irq_known,
+                                         (double)sum(t->irq_ns, a->nslots + 1) / NS_PER_S),
+                          "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
+                          (double)sum(t->nobody_ns, a->nslots + 1) / NS_PER_S, "lost_s",
+                          (double)look->losses.lost_ns / NS_PER_S, "wall_s",
+                          (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
+                          "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
+                          "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
+                          "static_package_j",
+                          json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
+                                      fixed[ENERGY_PACKAGE]),
+                          "static_dram_j",
+                          json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
+                          "unattributed", "package_j",
+                          json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
+                          json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
+                          all_warnings(look)),
                 false);
 }
 

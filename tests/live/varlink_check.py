@@ -261,6 +261,37 @@ def sensors(daemon):
 def rows(daemon):
     reply = daemon.call("GetRows")
     require(os.getpid() in [r["pid"] for r in reply["rows"]], "GetRows: this process is not there")
+    for key in ("package_j", "static_package_j"):
+        parts = [s["machine"][key] for s in reply["sockets"]]
+        if None not in parts:
+            require(abs(sum(parts) - reply["machine"][key]) < 1e-4, f"GetRows: sockets, {key}")
+    for row in reply["rows"]:
+        if row["node_cpu_s"] is not None:
+            require(len(row["node_cpu_s"]) == len(reply["nodes"]), f"GetRows: {row}")
+
+
+def own_rows(daemon):
+    """Another user sees their own processes, no others, and nothing new within a second."""
+    with subprocess.Popen(["sleep", "20"], user=NOBODY, group=NOBODY, extra_groups=[]) as theirs:
+        time.sleep(0.2)
+        os.setgroups([])
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            first = daemon.another().call("GetOwnRows")
+            time.sleep(0.3)
+            second = daemon.another().call("GetOwnRows")
+            time.sleep(1.1)
+            third = daemon.another().call("GetOwnRows")
+        finally:
+            os.seteuid(0)
+            theirs.kill()
+        seen = [r["pid"] for r in third["rows"]]
+        require(theirs.pid in seen, f"GetOwnRows: {theirs.pid} is not in {seen}")
+        require(os.getpid() not in seen and 1 not in seen, f"GetOwnRows: others' in {seen}")
+        marks = [r["uptime_s"] for r in (first, second, third)]
+        require(marks[1] == marks[0] or marks[1] - marks[0] >= 1, f"marks {marks}")
+        require(marks[2] - marks[1] >= 1, f"marks {marks}")
 
 
 def follow(daemon):
@@ -392,7 +423,7 @@ def denied(daemon):
 
 def complete(daemon):
     """Every declared method, type of reply and error that can be had is in a scenario here."""
-    tried = {"GetStatus", "Check", "GetSensors", "GetRows", "Follow", "Detach", "Calibrate"}
+    tried = {"GetStatus", "Check", "GetSensors", "GetRows", "GetOwnRows", "Follow", "Detach", "Calibrate"}
     require(set(daemon.interface.methods) == tried,
             f"tested: {sorted(tried)}, declared: {sorted(daemon.interface.methods)}")
     known = {"NoSuchProcess", "NoSuchTarget", "Denied", "Busy", "TooMany", "Failed"}
@@ -410,7 +441,7 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, check, sensors, rows, follow, follow_once,
+    describes_itself, unknown_names, status, check, sensors, rows, own_rows, follow, follow_once,
     names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "row_copy.h"
+
+#include <string.h>
+
+#include "report_json.h"
+
+#define NS_PER_S 1e9
+
+static uint64_t sum(const uint64_t *values, unsigned int n)
+{
+        uint64_t total = 0;
+
+        for (unsigned int i = 0; i < n; i++)
+                total += values[i];
+        return total;
+}
+
+void row_nodes_init(struct row_nodes *nodes, const struct topology *topology)
+{
+        *nodes = (struct row_nodes){.nslots = topology->nslots};
+        for (int id = -1; id <= topology->max_node; id++) {
+                bool any = false;
+
+                for (unsigned int slot = 0; slot < topology->nslots; slot++) {
+                        if (topology->slots[slot].node != id)
+                                continue;
+                        nodes->of_slot[slot] = nodes->n;
+                        any = true;
+                }
+                if (any)
+                        nodes->ids[nodes->n++] = id;
+        }
+}
+
+void row_copy_of(struct row_copy *row, const struct process *p, const struct accounts *a,
+                 const struct row_nodes *nodes, uint64_t *node_cpu_ns)
+{
+        *row = (struct row_copy){.pid = p->pid,
+                                 .ppid = p->parent ? p->parent->pid : 0,
+                                 .start_ns = p->start_ns,
+                                 .cpu_ns = sum(p->cpu_ns, a->nslots + 1),
+                                 .share_uj = sum(p->share_uj, a->n),
+                                 .threads = p->threads,
+                                 .kernel = p->kernel,
+                                 .node_cpu_ns = node_cpu_ns};
+        memcpy(row->comm, p->comm, sizeof(row->comm));
+        for (unsigned int slot = 0; node_cpu_ns && slot < nodes->nslots && slot < a->nslots; slot++)
+                node_cpu_ns[nodes->of_slot[slot]] += p->cpu_ns[slot];
+}
+
+json_t *row_nodes_json(const struct row_nodes *nodes)
+{
+        json_t *array = json_array();
+
+        for (unsigned int i = 0; i < nodes->n; i++)
+                json_array_append_new(array, json_integer(nodes->ids[i]));
+        return array;
+}
+
+static json_t *node_cpu_json(const struct row_copy *row, const struct row_nodes *nodes)
+{
+        json_t *array = row->node_cpu_ns ? json_array() : json_null();
+
+        for (unsigned int i = 0; row->node_cpu_ns && i < nodes->n; i++)
+                json_array_append_new(array, json_real((double)row->node_cpu_ns[i] / NS_PER_S));
+        return array;
+}
+
+json_t *row_copy_json(const struct row_copy *row, const struct row_nodes *nodes)
+{
+        return json_pack("{s:i, s:f, s:o, s:o, s:b, s:i, s:f, s:o, s:{s:o, s:n}}", "pid",
+                         (int)row->pid, "start_s", (double)row->start_ns / NS_PER_S, "ppid",
+                         row->ppid ? json_integer(row->ppid) : json_null(), "comm",
+                         json_name(row->comm), "kernel", row->kernel, "threads", (int)row->threads,
+                         "cpu_s", (double)row->cpu_ns / NS_PER_S, "node_cpu_s",
+                         node_cpu_json(row, nodes), "share", "package_j",
+                         json_joules(true, row->share_uj), "dram_j");
+}
