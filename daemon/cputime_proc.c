@@ -39,6 +39,12 @@ struct known {
         uint64_t look; /* the last one it was met in */
 };
 
+/* A CPU's line of /proc/stat, as it was last there: those that are offline have none. */
+struct cpu_sums {
+        bool known;
+        uint64_t busy_ticks, idle_ticks;
+};
+
 struct proc_accounting {
         char *root;
         struct processes *ps;
@@ -48,7 +54,10 @@ struct proc_accounting {
         struct known *table[TABLE_SIZE];
         uint64_t look, looked_ns;
         uint64_t counted_ns[TOPOLOGY_MAX_SLOTS + 1]; /* charged to processes or to nobody */
-        uint64_t busy_start_ns[TOPOLOGY_MAX_SLOTS + 1], idle_start_ns;
+        struct cpu_sums *cpus;                       /* by number */
+        unsigned int ncpus;
+        uint64_t kernel_ns[TOPOLOGY_MAX_SLOTS + 1]; /* busy time by the kernel's own count */
+        uint64_t idle_ns;
         bool started;
 };
 
@@ -199,8 +208,23 @@ static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *tot
         return charge(p, k, &stat, totals);
 }
 
-/* Busy and idle time by slot from /proc/stat: user nice system idle iowait irq softirq steal. */
-static int read_kernel_sums(struct proc_accounting *p, uint64_t *busy_ns, uint64_t *idle_ns)
+/* One line of /proc/stat, if it is a CPU's.  "cpu " without a number is the sum of all. */
+static bool parse_cpu_sums(const char *line, int *cpu, struct cpu_sums *sums)
+{
+        unsigned long long user, nice, system, idle, iowait, irq, softirq;
+
+        if (strncmp(line, "cpu", 3) != 0 || !isdigit((unsigned char)line[3]) ||
+            sscanf(line + 3, "%d %llu %llu %llu %llu %llu %llu %llu", cpu, &user, &nice, &system,
+                   &idle, &iowait, &irq, &softirq) != 8)
+                return false;
+        *sums = (struct cpu_sums){.known = true,
+                                  .busy_ticks = user + nice + system + irq + softirq,
+                                  .idle_ticks = idle + iowait};
+        return true;
+}
+
+/* Bring kernel_ns and idle_ns up to now, by what each CPU's line has grown. */
+static int read_kernel_sums(struct proc_accounting *p)
 {
         char path[PATH_MAX], text[1024];
         FILE *f;
@@ -209,18 +233,19 @@ static int read_kernel_sums(struct proc_accounting *p, uint64_t *busy_ns, uint64
         f = fopen(path, "re");
         if (!f)
                 return -errno;
-        memset(busy_ns, 0, (TOPOLOGY_MAX_SLOTS + 1) * sizeof(*busy_ns));
-        *idle_ns = 0;
         while (fgets(text, sizeof(text), f)) {
-                unsigned long long user, nice, system, idle, iowait, irq, softirq;
+                struct cpu_sums now, *last;
                 int cpu;
 
-                if (sscanf(text, "cpu%d %llu %llu %llu %llu %llu %llu %llu", &cpu, &user, &nice,
-                           &system, &idle, &iowait, &irq, &softirq) != 8)
+                if (!parse_cpu_sums(text, &cpu, &now) || cpu < 0 || (unsigned int)cpu >= p->ncpus)
                         continue;
-                busy_ns[slot_of_cpu(p, cpu)] += ticks_to_ns(p,
-                                                            user + nice + system + irq + softirq);
-                *idle_ns += ticks_to_ns(p, idle + iowait);
+                last = &p->cpus[cpu];
+                if (last->known && now.busy_ticks > last->busy_ticks)
+                        p->kernel_ns[slot_of_cpu(p, cpu)] += ticks_to_ns(
+                                p, now.busy_ticks - last->busy_ticks);
+                if (last->known && now.idle_ticks > last->idle_ticks)
+                        p->idle_ns += ticks_to_ns(p, now.idle_ticks - last->idle_ticks);
+                *last = now;
         }
         fclose(f);
         return 0;
@@ -230,19 +255,18 @@ static int read_kernel_sums(struct proc_accounting *p, uint64_t *busy_ns, uint64
 static void count_nobody(struct proc_accounting *p, struct cputime_totals *totals,
                          struct cputime_losses *losses)
 {
-        uint64_t busy[TOPOLOGY_MAX_SLOTS + 1], idle,
-                slack = ticks_to_ns(p, SLACK_TICKS) * p->topology->ncpus;
+        uint64_t slack = ticks_to_ns(p, SLACK_TICKS) * p->topology->ncpus;
 
-        if (read_kernel_sums(p, busy, &idle) < 0)
+        if (read_kernel_sums(p) < 0)
                 return;
-        totals->idle_ns = idle - p->idle_start_ns;
+        totals->idle_ns = p->idle_ns;
         totals->idle_known = true;
         for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
-                uint64_t kernel = busy[slot] - p->busy_start_ns[slot], missing;
+                uint64_t missing;
 
-                if (kernel <= p->counted_ns[slot] + slack)
+                if (p->kernel_ns[slot] <= p->counted_ns[slot] + slack)
                         continue;
-                missing = kernel - p->counted_ns[slot];
+                missing = p->kernel_ns[slot] - p->counted_ns[slot];
                 p->counted_ns[slot] += missing;
                 totals->busy_ns[slot] += missing;
                 totals->nobody_ns[slot] += missing;
@@ -308,6 +332,7 @@ static void proc_close(void *state)
                         free(k);
                 }
         }
+        free(p->cpus);
         free(p->root);
         free(p);
 }
@@ -325,7 +350,11 @@ static int proc_open(void **ret, const struct cputime_config *config,
         if (!p)
                 return -ENOMEM;
         p->root = strdup(config->proc_root);
-        if (!p->root) {
+        p->ncpus = topology->ncpus;
+        p->cpus = calloc(p->ncpus, sizeof(*p->cpus));
+        if (!p->root || !p->cpus) {
+                free(p->cpus);
+                free(p->root);
                 free(p);
                 return -ENOMEM;
         }
@@ -336,7 +365,7 @@ static int proc_open(void **ret, const struct cputime_config *config,
         p->schedstat = schedstat_ns(path, &ns);
         r = look(p, &before);
         if (r >= 0)
-                r = read_kernel_sums(p, p->busy_start_ns, &p->idle_start_ns);
+                r = read_kernel_sums(p);
         if (r < 0) {
                 snprintf(why, why_size, "proc: cannot read %s: %s", p->root, strerror(-r));
                 proc_close(p);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* CPU accounting from /proc, on a /proc of the test's own: two CPUs, each a slot. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "cputime.h"
+#include "tree.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+static struct tree tree;
+static struct topology_cpu cpus[] = {
+        {.online = true, .socket = 0, .slot = 0},
+        {.online = true, .socket = 1, .slot = 1},
+};
+static const struct topology topology = {
+        .cpus = cpus,
+        .ncpus = 2,
+        .slots = {{.socket = 0}, {.socket = 1}},
+        .nslots = 2,
+        .sockets = {0, 1},
+        .nsockets = 2,
+};
+static struct processes processes;
+static struct cputime *cputime;
+static uint64_t hz;
+
+/* /proc/stat with so many seconds of busy and idle time; a CPU with `busy_s` < 0 is offline. */
+static void write_stat(int busy0_s, int idle0_s, int busy1_s, int idle1_s)
+{
+        const int busy_s[] = {busy0_s, busy1_s}, idle_s[] = {idle0_s, idle1_s};
+        uint64_t busy = 0, idle = 0;
+        char text[1024], lines[512] = "";
+
+        for (int cpu = 0; cpu < 2; cpu++) {
+                size_t length = strlen(lines);
+
+                if (busy_s[cpu] < 0)
+                        continue;
+                busy += (uint64_t)busy_s[cpu] * hz;
+                idle += (uint64_t)idle_s[cpu] * hz;
+                /* user nice system idle iowait irq softirq steal guest guest_nice */
+                snprintf(lines + length, sizeof(lines) - length,
+                         "cpu%d %" PRIu64 " 0 0 %" PRIu64 " 0 0 0 0 0 0\n", cpu,
+                         (uint64_t)busy_s[cpu] * hz, (uint64_t)idle_s[cpu] * hz);
+        }
+        snprintf(text, sizeof(text),
+                 "cpu  %" PRIu64 " 0 0 %" PRIu64 " 0 0 0 0 0 0\n%sintr 1 2 3\nctxt 4\n", busy, idle,
+                 lines);
+        tree_write(&tree, "stat", text);
+}
+
+/* Process 7 with so many seconds of CPU time, on that CPU. */
+static void write_process(int cpu_s, int cpu)
+{
+        char text[512];
+
+        snprintf(text, sizeof(text),
+                 "7 (load) R 1 7 7 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 1 0 100 0 0 0 0 0 0 0 0 0 "
+                 "0 0 0 0 0 0 17 %d 0 0 0 0 0\n",
+                 (uint64_t)cpu_s * hz, cpu);
+        tree_write(&tree, "7/stat", text);
+}
+
+static int setup(void **state)
+{
+        tree_make(&tree);
+        hz = (uint64_t)sysconf(_SC_CLK_TCK);
+        assert_int_equal(processes_init(&processes, topology.nslots, 1), 0);
+        write_stat(100, 1000, 200, 900);
+        write_process(50, 0);
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        cputime_close(cputime);
+        cputime = NULL;
+        processes_bury(&processes);
+        processes_deinit(&processes);
+        tree_remove(&tree, "");
+        return 0;
+}
+
+static void open_it(void)
+{
+        const struct cputime_config config = {
+                .probe = "proc", .max_processes = 64, .proc_root = tree.root};
+        char why[512];
+
+        assert_int_equal(cputime_open(&cputime, &config, &topology, &processes, why, sizeof(why)),
+                         0);
+}
+
+static void collect(void)
+{
+        assert_int_equal(cputime_collect(cputime, true), 1);
+}
+
+static void time_before_is_not_counted(void **state)
+{
+        open_it();
+        collect();
+        for (unsigned int slot = 0; slot <= topology.nslots; slot++)
+                assert_int_equal(cputime_totals(cputime)->busy_ns[slot], 0);
+        assert_int_equal(cputime_totals(cputime)->idle_ns, 0);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+}
+
+static void a_process_is_charged_where_it_ran_last(void **state)
+{
+        open_it();
+        write_process(53, 1);
+        write_stat(100, 1003, 203, 900);
+        collect();
+        assert_int_equal(cputime_totals(cputime)->busy_ns[0], 0);
+        assert_int_equal(cputime_totals(cputime)->busy_ns[1], 3 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[1], 0);
+        assert_int_equal(cputime_totals(cputime)->idle_ns, 3 * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+}
+
+static void what_nobody_was_met_for_is_nobodys_once(void **state)
+{
+        open_it();
+        write_process(53, 0);
+        write_stat(103, 1000, 204, 900);
+        collect();
+        assert_int_equal(cputime_totals(cputime)->busy_ns[0], 3 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[0], 0);
+        assert_int_equal(cputime_totals(cputime)->busy_ns[1], 4 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[1], 4 * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 4 * NS_PER_S);
+}
+
+/* The line of all CPUs together, "cpu  700 ...", is none of CPU 700. */
+static void the_sum_of_all_cpus_is_no_cpu(void **state)
+{
+        open_it();
+        write_stat(105, 1005, 206, 906);
+        collect();
+        assert_int_equal(cputime_totals(cputime)->busy_ns[topology.nslots], 0);
+        assert_int_equal(cputime_totals(cputime)->idle_ns, 11 * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 11 * NS_PER_S);
+}
+
+/* Its line goes with it, and with it the time that it has counted. */
+static void a_cpu_that_goes_and_comes_takes_no_time_along(void **state)
+{
+        open_it();
+        write_stat(101, 1000, 202, 900);
+        collect();
+        write_stat(102, 1000, -1, -1);
+        collect();
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 4 * NS_PER_S);
+        write_stat(103, 1000, 203, 900);
+        collect();
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[0], 3 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[1], 3 * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 6 * NS_PER_S);
+}
+
+static void a_cpu_that_comes_later_brings_no_time_along(void **state)
+{
+        write_stat(100, 1000, -1, -1);
+        open_it();
+        write_stat(100, 1000, 200, 900);
+        collect();
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+        assert_int_equal(cputime_totals(cputime)->idle_ns, 0);
+        write_stat(100, 1000, 201, 902);
+        collect();
+        assert_int_equal(cputime_totals(cputime)->nobody_ns[1], 1 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->idle_ns, 2 * NS_PER_S);
+}
+
+static void without_the_sums_it_does_not_open(void **state)
+{
+        const struct cputime_config config = {
+                .probe = "proc", .max_processes = 64, .proc_root = tree.root};
+        char why[512];
+
+        tree_remove(&tree, "stat");
+        assert_int_equal(cputime_open(&cputime, &config, &topology, &processes, why, sizeof(why)),
+                         -ENOENT);
+        assert_non_null(strstr(why, tree.root));
+}
+
+int main(void)
+{
+#define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                TEST(time_before_is_not_counted),
+                TEST(a_process_is_charged_where_it_ran_last),
+                TEST(what_nobody_was_met_for_is_nobodys_once),
+                TEST(the_sum_of_all_cpus_is_no_cpu),
+                TEST(a_cpu_that_goes_and_comes_takes_no_time_along),
+                TEST(a_cpu_that_comes_later_brings_no_time_along),
+                TEST(without_the_sums_it_does_not_open),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
