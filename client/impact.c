@@ -48,13 +48,13 @@ static json_t *part_json(struct impact i)
 
 json_t *impact_json(const struct impact_factors *f, const json_t *report)
 {
-        double duration_s = report_number(report, NULL, "duration_s");
+        double machine_s = report_machine_s(report);
 
         return json_pack(
                 "{s:o, s:o, s:o, s:{s:f, s:o, s:o, s:s, s:f}}", "attributed",
                 part_json(impact_of(f, impact_total_j(report, "attributed"))), "share",
                 part_json(impact_of(f, impact_total_j(report, "share"))), "machine",
-                part_json(impact_of_machine(f, impact_total_j(report, "machine"), duration_s)),
+                part_json(impact_of_machine(f, impact_total_j(report, "machine"), machine_s)),
                 "factors", "pue", f->pue, "emissions_factor", number(f->emissions_g_per_kwh),
                 "price_factor", number(f->price_per_kwh), "price_unit", f->price_unit,
                 "power_overhead", f->overhead_w);

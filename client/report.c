@@ -66,6 +66,13 @@ double report_number(const json_t *report, const char *part, const char *key)
         return number_or_nan(json_object_get(part ? json_object_get(report, part) : report, key));
 }
 
+double report_machine_s(const json_t *report)
+{
+        double s = report_number(report, NULL, "machine_s");
+
+        return isnan(s) ? report_number(report, NULL, "duration_s") : s;
+}
+
 long long report_integer(const json_t *report, const char *key)
 {
         const json_t *value = json_object_get(report, key);
@@ -214,7 +221,8 @@ int report_add(json_t *total, const json_t *report)
                 return !first || json_object_update(total, first) < 0 ? -ENOMEM : 0;
         }
         if (add_sockets(total, report) < 0 || add_energies(total, report) < 0 ||
-            add_number(total, report, "duration_s") < 0 || add_number(total, report, "cpu_s") < 0 ||
+            add_number(total, report, "duration_s") < 0 ||
+            add_number(total, report, "machine_s") < 0 || add_number(total, report, "cpu_s") < 0 ||
             take_over_latest(total, report) < 0)
                 return -ENOMEM;
         json_array_foreach(json_object_get(report, "warnings"), i, warning)
@@ -272,6 +280,7 @@ json_t *report_rest(const json_t *whole, const json_t *total)
         if (!rest || json_object_size(total) == 0)
                 return json_incref(rest);
         if (subtract_number(rest, total, "duration_s") < 0 ||
+            subtract_number(rest, total, "machine_s") < 0 ||
             subtract_number(rest, total, "cpu_s") < 0 || subtract_energies(rest, total) < 0)
                 return NULL;
         json_array_foreach(json_object_get(rest, "sockets"), i, socket)

@@ -13,6 +13,9 @@ bool report_valid(const json_t *report);
 
 /* A number by name, NAN when it is null or absent.  `part` may be NULL for the report itself. */
 double report_number(const json_t *report, const char *part, const char *key);
+/* The time that the machine's values cover; it is longer than the report's own for ordinary users.
+ */
+double report_machine_s(const json_t *report);
 long long report_integer(const json_t *report, const char *key);  /* -1 when absent */
 const char *report_string(const json_t *report, const char *key); /* "" when absent */
 bool report_estimated(const json_t *report);

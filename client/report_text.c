@@ -20,29 +20,31 @@
 struct table {
         FILE *out;
         const json_t *report;
-        double duration_s;
+        double duration_s, machine_s;
         bool dram; /* has the machine a dram meter that was read? */
         bool colour;
         bool *noted; /* has a note been printed? */
 };
 
 /* Energy and mean power; one dash for both when the energy is not known. */
-static void print_cells(const struct table *t, double joules)
+static void print_cells(const struct table *t, double joules, double seconds)
 {
         char energy[TEXT_NUMBER_MAX], power[TEXT_NUMBER_MAX];
 
         text_quantity(energy, joules, "J");
-        text_quantity(power, t->duration_s > 0 ? joules / t->duration_s : NAN, "W");
+        text_quantity(power, seconds > 0 ? joules / seconds : NAN, "W");
         fprintf(t->out, " %*s %*s", CELL_WIDTH, energy, CELL_WIDTH, isnan(joules) ? "" : power);
 }
 
 static void print_row(const struct table *t, const char *label, const json_t *object,
                       const char *part, const char *package_key, const char *dram_key)
 {
+        double seconds = strcmp(part, "machine") == 0 ? t->machine_s : t->duration_s;
+
         fprintf(t->out, "  %-*s", LABEL_WIDTH, label);
-        print_cells(t, report_number(object, part, package_key));
+        print_cells(t, report_number(object, part, package_key), seconds);
         if (t->dram)
-                print_cells(t, report_number(object, part, dram_key));
+                print_cells(t, report_number(object, part, dram_key), seconds);
         fputc('\n', t->out);
 }
 
@@ -189,6 +191,7 @@ static struct table table_of(FILE *out, const json_t *report)
                 .out = out,
                 .report = report,
                 .duration_s = report_number(report, NULL, "duration_s"),
+                .machine_s = report_machine_s(report),
                 .dram = !isnan(report_number(report, "machine", "dram_j")),
                 .colour = text_colour(out),
         };
@@ -246,11 +249,11 @@ static void print_impact_row(FILE *out, const char *label, const struct impact_f
 
 void report_print_impact(FILE *out, const struct impact_factors *f, const json_t *report)
 {
-        double duration_s = report_number(report, NULL, "duration_s");
+        double machine_s = report_machine_s(report);
 
         fprintf(out, "\n  %-*s%*s\n", LABEL_WIDTH, "", 2 * CELL_WIDTH + 3, "in all");
         print_impact_row(out, "attributed", f, impact_of(f, impact_total_j(report, "attributed")));
         print_impact_row(out, "share", f, impact_of(f, impact_total_j(report, "share")));
         print_impact_row(out, "whole machine", f,
-                         impact_of_machine(f, impact_total_j(report, "machine"), duration_s));
+                         impact_of_machine(f, impact_total_j(report, "machine"), machine_s));
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who may see what.  Fine-grained energy readings tell secrets of other people's processes
- * (PLATYPUS, CVE-2020-8694): root and members of group energat see everything; everybody else sees
- * their own processes, in steps of a second or more.
+ * (PLATYPUS, CVE-2020-8694): root and members of group energat (access.group) see everything;
+ * everybody else sees their own processes (access.own_processes), in steps of a second
+ * (access.interval) or more, and the machine's totals from mark to mark only (sampler.h).
  */
 #pragma once
 
@@ -11,8 +12,6 @@
 
 #include "procfs.h"
 #include "server.h"
-
-#define ACCESS_MIN_INTERVAL_NS 1000000000ull
 
 /* The rules, as a denial names them. */
 #define ACCESS_RULE_OWN      "own-processes"
@@ -24,9 +23,12 @@ struct denial {
         char reason[256];
 };
 
-void access_follow(struct denial *denial, const struct peer *peer,
+void access_follow(struct denial *denial, const struct config *config, const struct peer *peer,
                    const struct procfs_status *process, uint64_t interval_ns);
 /* What only administrators may do; `what` completes "... may <what>". */
-void access_administer(struct denial *denial, const struct peer *peer, const char *what);
+void access_administer(struct denial *denial, const struct config *config, const struct peer *peer,
+                       const char *what);
+/* The interval of one who does not say. */
+uint64_t access_default_interval_ns(const struct config *config, const struct peer *peer);
 
 void call_denied(struct call *call, const struct denial *denial);

@@ -452,6 +452,17 @@ static bool get_positive(const json_t *parameters, const char *name, double most
         return isfinite(*value) && *value > 0 && *value <= most;
 }
 
+/* An optional truth value.  false: it is there and none. */
+static bool get_bool(const json_t *parameters, const char *name, bool *value)
+{
+        const json_t *v = json_object_get(parameters, name);
+
+        if (!v || json_is_null(v))
+                return true;
+        *value = json_is_true(v);
+        return json_is_boolean(v);
+}
+
 static int allocate(struct calibration *k)
 {
         const struct accounts *a = sampler_accounts(k->server->sampler);
@@ -476,10 +487,11 @@ void method_calibrate(struct call *call)
 {
         struct server *s = call->server;
         double period_s = DEFAULT_PERIOD_S, windows = DEFAULT_WINDOWS;
+        bool force = false, online = false;
         struct calibration *k;
         struct denial denial;
 
-        access_administer(&denial, call_peer(call), "calibrate");
+        access_administer(&denial, s->config, call_peer(call), "calibrate");
         if (denial.rule) {
                 call_denied(call, &denial);
                 return;
@@ -494,6 +506,14 @@ void method_calibrate(struct call *call)
                 call_invalid_parameter(call, "windows");
                 return;
         }
+        if (!get_bool(call->parameters, "force", &force)) {
+                call_invalid_parameter(call, "force");
+                return;
+        }
+        if (!get_bool(call->parameters, "online", &online)) {
+                call_invalid_parameter(call, "online");
+                return;
+        }
         if (meter_known_base_w(sampler_meter(s->sampler),
                                sampler_accounts(s->sampler)->all[0].domain) >= 0) {
                 call_error(
@@ -503,7 +523,7 @@ void method_calibrate(struct call *call)
                                   "\"estimate\" is energy.estimate_idle_w of the configuration"));
                 return;
         }
-        if (json_is_true(json_object_get(call->parameters, "online"))) {
+        if (online) {
                 calibrate_online(call, json_object_get(call->parameters, "period_s")
                                                ? period_s
                                                : ONLINE_DEFAULT_S);
@@ -525,7 +545,7 @@ void method_calibrate(struct call *call)
         k->call = call;
         k->period_s = period_s;
         k->windows = (unsigned int)windows;
-        k->force = json_is_true(json_object_get(call->parameters, "force"));
+        k->force = force;
         k->take.deliver = run_take;
         k->taken.deliver = on_taken;
         if (allocate(k) < 0) {

@@ -46,7 +46,12 @@ struct config {
         /* [server] */
         char socket[CONFIG_PATH_MAX];
         char state_dir[CONFIG_PATH_MAX];
-        char log_level[16]; /* debug | info | notice | warning | err */
+        char log_level[16];       /* debug | info | notice | warning | err */
+        uint64_t idle_timeout_ns; /* of a connection that asks nothing */
+        /* [access] */
+        char access_group[CONFIG_USER_MAX]; /* whose members see everything */
+        uint64_t access_interval_ns;        /* others: the finest step */
+        bool access_own_processes;          /* others may follow their own processes */
         /* [daemon] */
         char user[CONFIG_USER_MAX]; /* who energatd becomes when it was started by root */
 

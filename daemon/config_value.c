@@ -91,7 +91,7 @@ static void describe_expected(const struct config_row *row, char *text, size_t s
                          row->size - 1);
                 return;
         case TYPE_NAME:
-                snprintf(text, size, "a user's name of at most %zu bytes", row->size - 1);
+                snprintf(text, size, "a name of at most %zu bytes", row->size - 1);
                 return;
         case TYPE_NUMBER:
                 snprintf(text, size, "a number %s %g and at most %g",

@@ -21,7 +21,8 @@
 struct follow {
         struct follow *next, *prev;
         struct server *server;
-        struct call *call; /* NULL: the peer has gone */
+        struct call *call;        /* NULL: the peer has gone */
+        struct call *detach_call; /* a Detach that waits for its answer, or NULL */
         struct target *target;
         uint64_t id;
         uid_t uid;
@@ -31,6 +32,7 @@ struct follow {
         int attach_result;
         bool in_sampler; /* between a successful attach and the farewell */
         bool detaching;  /* a detach letter is on its way */
+        bool was_over;   /* when that arrived, the last process had gone */
 };
 
 static struct follow *follow_of(struct letter *letter, size_t offset)
@@ -70,6 +72,7 @@ static void run_detach(struct letter *letter)
 {
         struct follow *f = follow_of(letter, offsetof(struct follow, detach));
 
+        f->was_over = f->target->over_ns != 0;
         sampler_unfollow(f->server->sampler, f->target);
         mailbox_push(&f->server->mailbox, &f->detached);
 }
@@ -84,11 +87,22 @@ static void follow_detach(struct follow *f)
         sampler_post(f->server->sampler, &f->detach);
 }
 
+static void no_such_target(struct call *call, json_int_t id)
+{
+        call_error(call, "io.energat.NoSuchTarget", json_pack("{s:I}", "target", id));
+}
+
 static void on_detached(struct letter *letter)
 {
         struct follow *f = follow_of(letter, offsetof(struct follow, detached));
+        struct call *call = f->detach_call;
 
         f->detaching = false;
+        f->detach_call = NULL;
+        if (call && f->was_over)
+                no_such_target(call, (json_int_t)f->id);
+        else if (call)
+                call_reply(call, json_object(), false);
         follow_free_when_done(f);
 }
 
@@ -217,7 +231,7 @@ void method_follow(struct call *call)
         const json_t *pid = json_object_get(call->parameters, "pid");
         const json_t *name = json_object_get(call->parameters, "name");
         double gamma = config->gamma, delta = config->delta,
-               interval_s = (double)config->interval_ns / NS_PER_S;
+               interval_s = (double)access_default_interval_ns(config, peer) / NS_PER_S;
         double tick_s = (double)config->tick_ns / NS_PER_S;
         struct procfs_status status;
         struct procfs_stat stat;
@@ -255,7 +269,7 @@ void method_follow(struct call *call)
                            json_pack("{s:I}", "pid", json_integer_value(pid)));
                 return;
         }
-        access_follow(&denial, peer, &status, (uint64_t)llround(interval_s * NS_PER_S));
+        access_follow(&denial, config, peer, &status, (uint64_t)llround(interval_s * NS_PER_S));
         if (denial.rule) {
                 call_denied(call, &denial);
                 return;
@@ -294,6 +308,7 @@ void method_follow(struct call *call)
         f->target->delta = delta;
         f->target->interval_ns = (uint64_t)llround(interval_s * NS_PER_S);
         f->target->intervals = call->more;
+        f->target->coarse = !peer->trusted;
         f->next = call->server->follows;
         if (f->next)
                 f->next->prev = f;
@@ -302,6 +317,14 @@ void method_follow(struct call *call)
         call->gone = on_gone;
         f->in_sampler = true;
         sampler_post(call->server->sampler, &f->attach);
+}
+
+static void on_detach_gone(struct call *call)
+{
+        struct follow *f = call->state;
+
+        f->detach_call = NULL;
+        call_free(call);
 }
 
 void method_detach(struct call *call)
@@ -318,9 +341,15 @@ void method_detach(struct call *call)
                 /* Whether somebody else's target exists is nobody's business. */
                 if (f->id != (uint64_t)id || (f->uid != peer->uid && !peer->trusted))
                         continue;
+                if (!f->in_sampler || f->detaching) { /* it is ending already */
+                        call_reply(call, json_object(), false);
+                        return;
+                }
+                f->detach_call = call;
+                call->state = f;
+                call->gone = on_detach_gone;
                 follow_detach(f);
-                call_reply(call, json_object(), false);
                 return;
         }
-        call_error(call, "io.energat.NoSuchTarget", json_pack("{s:I}", "target", id));
+        no_such_target(call, id);
 }

@@ -128,16 +128,32 @@ static bool has_left(const struct target *t)
         return t->left;
 }
 
+/* Is an interval of `t` over?  For a coarse one marks are counted: none is cut short by a late one.
+ */
+static bool interval_is_over(const struct ledger *l, const struct target *t)
+{
+        uint64_t mark = l->now_ns / l->mark_period_ns;
+
+        if (t->coarse)
+                return mark > t->before_mark &&
+                       (mark - t->before_mark) * l->mark_period_ns >= t->interval_ns;
+        return l->now_ns - t->before_ns + l->tick_ns / 2 >= t->interval_ns;
+}
+
 static void targets_serve(struct ledger *l)
 {
         bool living = false, any = false;
 
         for (struct target *t = l->targets; t; t = t->next) {
+                if (t->nprocesses == 0 && !t->over_ns)
+                        t->over_ns = l->now_ns;
+                if (t->coarse && !l->at_mark)
+                        continue;
                 if (t->detach || t->nprocesses == 0) {
                         any = true;
                         living |= t->nprocesses > 0;
                         target_finish(l, t);
-                } else if (l->now_ns - t->before_ns + l->tick_ns / 2 >= t->interval_ns) {
+                } else if (interval_is_over(l, t)) {
                         target_close_interval(l, t, false);
                 }
         }
@@ -156,6 +172,20 @@ static void targets_serve(struct ledger *l)
 }
 
 /* ---- the tick ---- */
+
+static void mark_set(struct ledger *l)
+{
+        memcpy(l->mark_sums, l->accounts.sums, l->accounts.nsums * sizeof(uint64_t));
+        l->mark_ns = l->now_ns;
+}
+
+/* Is this tick a mark?  The last tick of all is one: everybody gets what there is. */
+static void mark_check(struct ledger *l)
+{
+        l->at_mark = l->last || l->now_ns / l->mark_period_ns != l->mark_ns / l->mark_period_ns;
+        if (l->at_mark)
+                mark_set(l);
+}
 
 void ledger_book(struct ledger *l, const struct meter_tick *tick, bool slept)
 {
@@ -184,6 +214,7 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
         }
         memset(l->pending_uj, 0, a->n * sizeof(l->pending_uj[0]));
         copy_sums(l, cputime);
+        mark_check(l);
         processes_bury(&l->processes);
         targets_serve(l);
 }
@@ -193,6 +224,7 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
 int ledger_follow(struct ledger *l, struct target *t)
 {
         struct process *p = processes_find(&l->processes, t->pid);
+        const uint64_t *sums;
         int r;
 
         if (!p)
@@ -206,9 +238,12 @@ int ledger_follow(struct ledger *l, struct target *t)
         r = processes_follow(&l->processes, p, t);
         if (r < 0)
                 return r;
-        memcpy(t->sums_begin, l->accounts.sums, l->accounts.nsums * sizeof(uint64_t));
-        memcpy(t->sums_before, l->accounts.sums, l->accounts.nsums * sizeof(uint64_t));
+        sums = t->coarse ? l->mark_sums : l->accounts.sums;
+        memcpy(t->sums_begin, sums, l->accounts.nsums * sizeof(uint64_t));
+        memcpy(t->sums_before, sums, l->accounts.nsums * sizeof(uint64_t));
         t->begin_ns = t->before_ns = l->now_ns;
+        t->sums_begin_ns = t->sums_before_ns = t->coarse ? l->mark_ns : l->now_ns;
+        t->before_mark = l->now_ns / l->mark_period_ns + 1; /* what is begun counts from the next */
         t->prev = NULL;
         t->next = l->targets;
         if (t->next)
@@ -223,6 +258,7 @@ void ledger_begin(struct ledger *l, const struct cputime *cputime, uint64_t now_
         processes_bury(&l->processes);
         copy_sums(l, cputime);
         l->now_ns = now_ns;
+        mark_set(l);
 }
 
 void ledger_deinit(struct ledger *l)
@@ -231,22 +267,25 @@ void ledger_deinit(struct ledger *l)
         accounts_deinit(&l->accounts);
         free(l->pending_uj);
         free(l->unowned_before_ns);
+        free(l->mark_sums);
         free(l->weights);
         *l = (struct ledger){0};
 }
 
 int ledger_init(struct ledger *l, const struct meter *meter, const struct topology *topology,
-                uint64_t tick_ns)
+                uint64_t tick_ns, uint64_t mark_period_ns)
 {
         int r;
 
-        *l = (struct ledger){.topology = topology, .tick_ns = tick_ns};
+        *l = (struct ledger){
+                .topology = topology, .tick_ns = tick_ns, .mark_period_ns = mark_period_ns};
         r = accounts_init(&l->accounts, meter, topology);
         if (r < 0)
                 return r;
         l->pending_uj = calloc(l->accounts.n, sizeof(l->pending_uj[0]));
         l->unowned_before_ns = calloc(l->accounts.nslots + 1, sizeof(l->unowned_before_ns[0]));
-        r = l->pending_uj && l->unowned_before_ns
+        l->mark_sums = calloc(l->accounts.nsums, sizeof(l->mark_sums[0]));
+        r = l->pending_uj && l->unowned_before_ns && l->mark_sums
                     ? processes_init(&l->processes, topology->nslots, l->accounts.n)
                     : -ENOMEM;
         /* target_finish() borrows the scratch for one zero of each account and slot. */

@@ -32,6 +32,12 @@ struct ledger {
         struct target *targets;
         unsigned int ntargets;
 
+        uint64_t mark_period_ns;
+        uint64_t mark_ns;    /* time of the last mark's tick (sampler.h) */
+        uint64_t *mark_sums; /* and the accounts' sums at its end */
+        bool at_mark;        /* the present tick is one */
+        bool last;           /* the present tick is the last, which makes it a mark */
+
         /* scratch of the split, grown when more processes ran than ever before */
         uint64_t *weights, *shares, *scratch;
         size_t scratch_size;
@@ -39,7 +45,7 @@ struct ledger {
 
 /* -ENOMEM, or -ENOENT when the meter has no package domain. */
 int ledger_init(struct ledger *l, const struct meter *meter, const struct topology *topology,
-                uint64_t tick_ns);
+                uint64_t tick_ns, uint64_t mark_period_ns);
 void ledger_deinit(struct ledger *l);
 
 /* Where all differences begin: what the accounting counted until now is nobody's. */

@@ -12,41 +12,62 @@
 
 #include "clients.h"
 
-#define GROUP_NAME   "energat"
-#define MAX_GROUPS   1024
-#define SOCKET_MODE  0666 /* anyone may ask; what they are told is another matter */
+#define MAX_GROUPS   65536 /* NGROUPS_MAX */
+#define SOCKET_MODE  0666  /* anyone may ask; what they are told is another matter */
 #define LISTEN_QUEUE 128
+
+#define GROUP_LOOKUP_US 60000000ull
 
 /* ---- who it is ---- */
 
-static bool in_group(int fd, const struct ucred *cred)
+/*
+ * The group whose members see everything, or (gid_t)-1.  It is looked up once a minute at most:
+ * where groups come over the network, that can take its time, and everybody would wait for it.
+ */
+static gid_t trusted_group(struct server *s)
+{
+        const struct group *group;
+        uint64_t now_us;
+
+        if (sd_event_now(s->event, CLOCK_MONOTONIC, &now_us) < 0)
+                now_us = 0;
+        if (!s->group_until_us || now_us >= s->group_until_us) {
+                group = getgrnam(s->config->access_group);
+                s->group = group ? group->gr_gid : (gid_t)-1;
+                s->group_until_us = now_us + GROUP_LOOKUP_US;
+        }
+        return s->group;
+}
+
+static bool in_group(struct server *s, int fd, const struct ucred *cred)
 {
         static gid_t groups[MAX_GROUPS];
         socklen_t size = sizeof(groups);
-        const struct group *group = getgrnam(GROUP_NAME);
+        gid_t trusted = trusted_group(s);
 
-        if (!group)
+        if (trusted == (gid_t)-1)
                 return false;
-        if (cred->gid == group->gr_gid)
+        if (cred->gid == trusted)
                 return true;
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
                 return false;
         for (size_t i = 0; i < size / sizeof(groups[0]); i++)
-                if (groups[i] == group->gr_gid)
+                if (groups[i] == trusted)
                         return true;
         return false;
 }
 
 /* The kernel says who it is: what the process was when it connected. */
-static int peer_of(struct peer *peer, int fd)
+static int peer_of(struct server *s, struct peer *peer, int fd)
 {
         struct ucred cred;
         socklen_t size = sizeof(cred);
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
                 return -errno;
-        *peer = (struct peer){
-                .pid = cred.pid, .uid = cred.uid, .trusted = cred.uid == 0 || in_group(fd, &cred)};
+        *peer = (struct peer){.pid = cred.pid,
+                              .uid = cred.uid,
+                              .trusted = cred.uid == 0 || in_group(s, fd, &cred)};
         return 0;
 }
 
@@ -88,7 +109,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
                         refuse_without_descriptor(s);
                 return 0;
         }
-        if (peer_of(&peer, client) < 0 || connection_new(s, client, &peer) < 0)
+        if (peer_of(s, &peer, client) < 0 || connection_new(s, client, &peer) < 0)
                 close(client);
         return 0;
 }

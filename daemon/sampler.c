@@ -98,15 +98,20 @@ void sampler_tell_faults(struct sampler *s, struct fault_news *news)
 
 static void domains_count(struct sampler *s)
 {
-        double second;
-
         for (size_t i = 0; i < s->tick.ndomains; i++) {
                 if (s->tick.known[i])
                         s->domain_uj[i] += s->tick.energy_uj[i];
                 else
                         s->domain_unknown_ns[i] += s->tick.elapsed_ns;
         }
-        if (s->ledger.now_ns - s->second_ns < NS_PER_S)
+}
+
+/* At a mark: what everybody may see of the domains. */
+static void domains_show(struct sampler *s)
+{
+        double second;
+
+        if (s->ledger.now_ns - s->second_ns + s->tick_ns / 2 < NS_PER_S)
                 return;
         second = (double)(s->ledger.now_ns - s->second_ns) / (double)NS_PER_S;
         for (size_t i = 0; i < s->tick.ndomains; i++) {
@@ -171,6 +176,8 @@ static void tick(struct sampler *s, uint64_t missed)
         if (r == 0) /* /proc is read more slowly: the energy waits for it */
                 return;
         ledger_split(&s->ledger, s->cputime, r > 0);
+        if (s->ledger.at_mark)
+                domains_show(s);
 }
 
 static void *run(void *arg)
@@ -201,6 +208,7 @@ static void *run(void *arg)
         /* Everybody gets what there is. */
         for (struct target *t = s->ledger.targets; t; t = t->next)
                 t->detach = true;
+        s->ledger.last = true;
         tick(s, 0);
         return NULL;
 }
@@ -349,7 +357,7 @@ int sampler_new(struct sampler **ret, const struct config *config, const struct 
             (r = mailbox_init(&s->mailbox)) < 0 ||
             (r = meter_open(&s->meter, config->source, sources, &s->topology, why, why_size)) < 0)
                 goto fail;
-        r = ledger_init(&s->ledger, s->meter, &s->topology, s->tick_ns);
+        r = ledger_init(&s->ledger, s->meter, &s->topology, s->tick_ns, config->access_interval_ns);
         if (r == -ENOENT)
                 snprintf(why, why_size, "%s: there is no package domain to attribute",
                          meter_source_name(s->meter));

@@ -10,6 +10,11 @@
  * Windows are whole ticks.  A target counts CPU time from the moment it is followed, to the
  * nanosecond; energy is known at ticks only, so its window begins at the tick before and ends at
  * the tick after.
+ *
+ * Marks are the first ticks at or after whole multiples of access.interval (1 s).  What is for
+ * everybody is only ever told as of a mark, and so is the machine's part in reports of a coarse
+ * target: its window is rounded out to marks at both ends, so that no two windows that anybody asks
+ * for differ by less than the time between two marks.
  */
 #pragma once
 
@@ -75,8 +80,8 @@ void sampler_unfollow(struct sampler *s, struct target *target);
 const struct processes *sampler_processes(const struct sampler *s);
 const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t *started_ns);
 /*
- * Energy of every domain of the meter, and its power over the last second: both as of the last
- * whole second, because finer readings are not for everybody (access.h).
+ * Energy of every domain of the meter, and its power over the last second or more: both as of the
+ * last mark, because finer readings are not for everybody (access.h).
  */
 struct domain_view {
         uint64_t energy_uj; /* since the start */

@@ -4,7 +4,8 @@
  *
  * The survey opens each driver once more for itself and watches its counters for a second, in a
  * thread of its own: neither the tick nor other clients wait for it, and the meter in use is not
- * touched.  It tells power only over the whole second, as access.h asks.
+ * touched.  As access.h asks, what it tells everybody is power over a whole second that begins at a
+ * mark (sampler.h), and no single step of a counter.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -39,6 +40,7 @@ struct survey {
         struct source_config sources;
         struct topology topology; /* a copy */
         const char *used;         /* name of the driver in use */
+        uint64_t mark_ns;         /* where it begins: whole multiples of this; 0: anywhere */
         json_t *result;
 };
 
@@ -104,7 +106,7 @@ static json_t *joules_or_null(uint64_t uj)
 }
 
 static json_t *watch_json(struct watch *w, const struct domain *d, bool used, bool estimated,
-                          uint64_t time_ns)
+                          bool steps, uint64_t time_ns)
 {
         bool attributed = used && (d->kind == DOMAIN_PACKAGE || d->kind == DOMAIN_DRAM);
         json_t *refresh = json_null();
@@ -120,8 +122,8 @@ static json_t *watch_json(struct watch *w, const struct domain *d, bool used, bo
                          "range_j",
                          d->range_uj == UINT64_MAX ? json_null() : joules_or_null(d->range_uj),
                          "resolution_j", joules_or_null(d->resolution_uj), "step_j",
-                         estimated ? json_null() : joules_or_null(w->step_uj), "refresh_s", refresh,
-                         "power_w",
+                         estimated || !steps ? json_null() : joules_or_null(w->step_uj),
+                         "refresh_s", refresh, "power_w",
                          w->error || estimated ? json_null()
                                                : json_real((double)w->total_uj / 1e6 /
                                                            ((double)time_ns / (double)NS_PER_S)),
@@ -139,9 +141,12 @@ static json_t *watch_source(const struct survey *s, const struct source_driver *
         size_t n = driver->domains(source, &domains);
         struct watch *watches = calloc(n + 1, sizeof(*watches));
         json_t *array = json_array();
-        uint64_t start = monotonic_ns(), now = start;
+        uint64_t start, now;
         bool first = true;
 
+        if (s->mark_ns)
+                sleep_until((monotonic_ns() / s->mark_ns + 1) * s->mark_ns);
+        start = now = monotonic_ns();
         while (watches && now < start + SURVEY_NS) {
                 input.now_ns = now;
                 driver->read(source, &input, readings);
@@ -165,7 +170,8 @@ static json_t *watch_source(const struct survey *s, const struct source_driver *
                         watches[i].nchanges = nchanges;
                         json_array_append_new(array, watch_json(&watches[i], &domains[i],
                                                                 strcmp(driver->name, s->used) == 0,
-                                                                driver->estimated, now - start));
+                                                                driver->estimated, !s->mark_ns,
+                                                                now - start));
                 }
         }
         free(watches);
@@ -251,6 +257,8 @@ void method_sensors(struct call *call)
                 s->done.deliver = on_done;
                 s->sources = source_config_of(server->config);
                 s->used = meter_source_name(sampler_meter(server->sampler));
+                if (!call_peer(call)->trusted)
+                        s->mark_ns = server->config->access_interval_ns;
                 r = -pthread_create(&s->thread, NULL, survey_run, s);
                 if (r < 0)
                         topology_deinit(&s->topology);

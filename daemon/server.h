@@ -51,8 +51,10 @@ struct server {
         struct mailbox mailbox; /* letters to the main thread */
         struct connection *connections;
         unsigned int nconnections, nrefused;
-        struct user *users; /* how many connections each has */
-        int spare_fd;       /* given up to accept, and refuse, a client when there are no others */
+        struct user *users;      /* how many connections each has */
+        gid_t group;             /* whose members are trusted; (gid_t)-1: there is none */
+        uint64_t group_until_us; /* when to look it up again; 0: now */
+        int spare_fd; /* given up to accept, and refuse, a client when there are no others */
         int listen_fd, epoll_fd;
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
         char *path;              /* to unlink at the end; NULL: the socket was given to us */

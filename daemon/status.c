@@ -357,7 +357,7 @@ void method_rows(struct call *call)
 {
         struct denial denial;
 
-        access_administer(&denial, call_peer(call), "see all processes");
+        access_administer(&denial, call->server->config, call_peer(call), "see all processes");
         if (denial.rule)
                 call_denied(call, &denial);
         else

@@ -39,6 +39,7 @@ struct socket_report {
 struct report {
         enum report_event event;
         uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC, at ticks */
+        uint64_t machine_ns; /* what the machine's values cover: longer where marks bound them */
         uint64_t cpu_ns;
         unsigned int processes, threads; /* the most at a time */
         bool detached;
@@ -69,6 +70,7 @@ struct target {
         double gamma, delta;
         uint64_t interval_ns;
         bool intervals; /* reports of intervals are wanted */
+        bool coarse;    /* the machine's values from mark to mark only (sampler.h) */
 
         /* the sampler's */
         struct target *next, *prev;
@@ -85,6 +87,9 @@ struct target {
         bool memory_unknown;         /* there was an interval with energy of dram and no credit */
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;
+        uint64_t sums_begin_ns, sums_before_ns; /* when the sums were copied: coarse: at a mark */
+        uint64_t before_mark; /* coarse: number of the mark that the present interval counts from */
+        uint64_t over_ns;     /* its last process has gone; 0: not yet */
         unsigned int nslots;
 
         /* the ring: written by the sampler, read by the server */

@@ -34,6 +34,21 @@ static uint64_t time_since_ns(const struct ledger *l, const struct account *acco
                account_time_ns(account, before, l->accounts.nslots);
 }
 
+/* When the present window of `t` ends: now, or when its last process went. */
+static uint64_t window_end_ns(const struct ledger *l, const struct target *t)
+{
+        return t->over_ns ? t->over_ns : l->now_ns;
+}
+
+/* The part of the machine's window, which marks bound, in which a coarse target was followed. */
+static double window_part(const struct ledger *l, const struct target *t)
+{
+        if (!t->coarse || l->now_ns == t->sums_before_ns)
+                return 1;
+        return (double)(window_end_ns(l, t) - t->before_ns) /
+               (double)(l->now_ns - t->sums_before_ns);
+}
+
 /* EnergAt's estimate for the interval that ends now, on a package account. */
 static double package_attributed_j(const struct ledger *l, const struct target *t, unsigned int i,
                                    double *credit)
@@ -57,7 +72,9 @@ static double package_attributed_j(const struct ledger *l, const struct target *
 static double dram_attributed_j(const struct ledger *l, struct target *t, unsigned int i,
                                 double *credit)
 {
-        uint64_t dynamic_uj = sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
+        /* Memory is held all the time: what a mark's window has beyond the target's is not its. */
+        double dynamic_uj = window_part(l, t) *
+                            (double)sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
 
         *credit = t->memory_credit[i];
         if (*credit >= 0 && t->memory_samples)
@@ -68,8 +85,8 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
         }
         if (*credit > 1) /* the target's and the node's memory are not read at one instant */
                 *credit = 1;
-        t->used.share_uj[i] += (uint64_t)((double)dynamic_uj * *credit);
-        return model_attributed((double)dynamic_uj / 1e6, *credit, t->delta);
+        t->used.share_uj[i] += (uint64_t)(dynamic_uj * *credit);
+        return model_attributed(dynamic_uj / 1e6, *credit, t->delta);
 }
 
 /*
@@ -92,7 +109,7 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 struct energy_report *e = &socket->energy[account->kind];
                 uint64_t unknown_ns = sum_since(l, sums, SUM_UNKNOWN_NS, i);
 
-                e->known |= unknown_ns < r->end_ns - r->start_ns || r->end_ns == r->start_ns;
+                e->known |= unknown_ns < r->machine_ns || r->machine_ns == 0;
                 e->gap |= unknown_ns > 0;
                 e->base_known |= account->base_known;
                 e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
@@ -146,14 +163,16 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
         if (r) {
                 r->event = REPORT_INTERVAL;
                 r->start_ns = t->before_ns;
-                r->end_ns = l->now_ns;
+                r->end_ns = window_end_ns(l, t);
+                r->machine_ns = l->now_ns - t->sums_before_ns;
                 r->detached = false;
                 report_fill(l, t, r, t->sums_before, &t->used_before, attributed_j, credit);
                 target_send(t, false);
         }
         memcpy(t->sums_before, a->sums, a->nsums * sizeof(uint64_t));
         usage_copy(l, &t->used_before, &t->used);
-        t->before_ns = l->now_ns;
+        t->before_ns = t->sums_before_ns = l->now_ns;
+        t->before_mark = l->now_ns / l->mark_period_ns;
         memset(t->memory_sum, 0, a->n * sizeof(t->memory_sum[0]));
         t->memory_samples = 0;
         t->most_processes = max_of(t->most_processes, t->max_processes);
@@ -171,7 +190,7 @@ void target_finish(struct ledger *l, struct target *t)
         struct report *r;
         uint64_t *zero;
 
-        if (l->now_ns != t->before_ns)
+        if (l->now_ns != t->sums_before_ns)
                 target_close_interval(l, t, true);
         r = target_report(t, true); /* its place is kept free by target_report(false) */
         zero = l->scratch;          /* at least as long: see ledger_init() */
@@ -191,7 +210,8 @@ void target_finish(struct ledger *l, struct target *t)
         }
         r->event = REPORT_FINAL;
         r->start_ns = t->begin_ns;
-        r->end_ns = l->now_ns;
+        r->end_ns = window_end_ns(l, t);
+        r->machine_ns = l->now_ns - t->sums_begin_ns;
         r->detached = t->nprocesses > 0;
         report_fill(l, t, r, t->sums_begin, &nothing, t->attributed_j, credit);
         r->processes = max_of(t->most_processes, t->max_processes);

@@ -400,7 +400,9 @@ def bad_parameters(daemon):
             ("Follow", "interval_s", 0), ("Follow", "interval_s", 1e9),
             ("Follow", "interval_s", True), ("Calibrate", "period_s", 0),
             ("Calibrate", "period_s", "2"), ("Calibrate", "windows", 0),
-            ("Calibrate", "windows", 1.5), ("Calibrate", "windows", 10**9)):
+            ("Calibrate", "windows", 1.5), ("Calibrate", "windows", 10**9),
+            ("Calibrate", "force", "yes"), ("Calibrate", "force", 1),
+            ("Calibrate", "online", "no")):
         parameters = {"pid": os.getpid()} if method == "Follow" else {"force": True}
         parameters[name] = value
         error = daemon.refused(method, parameters, "org.varlink.service.InvalidParameter")

@@ -105,6 +105,11 @@ static void every_key_is_read(void **state)
                                "socket = /tmp/s\n"
                                "state_dir = state\n"
                                "log_level = debug\n"
+                               "idle_timeout = 5s\n"
+                               "[access]\n"
+                               "group = staff\n"
+                               "interval = 2s\n"
+                               "own_processes = no\n"
                                "[daemon]\n"
                                "user = _energat-2.x"),
                          0);
@@ -123,6 +128,10 @@ static void every_key_is_read(void **state)
         assert_string_equal(config.socket, "/tmp/s");
         assert_string_equal(config.state_dir, "state");
         assert_string_equal(config.log_level, "debug");
+        assert_int_equal(config.idle_timeout_ns, 5000000000);
+        assert_string_equal(config.access_group, "staff");
+        assert_int_equal(config.access_interval_ns, 2000000000);
+        assert_false(config.access_own_processes);
         assert_string_equal(config.user, "_energat-2.x");
 }
 
@@ -297,7 +306,7 @@ static void unknown_keys_and_sections_are_warnings(void **state)
         assert_messages("test.conf:2: model.alpha: unknown key, ignored; keys of this section: "
                         "interval, gamma, delta\n"
                         "test.conf:5: weather.rain: unknown key, ignored; sections: "
-                        "energy, sampling, model, accounting, server, daemon\n");
+                        "energy, sampling, model, accounting, server, access, daemon\n");
         assert_true(config.gamma == 0.5);
 }
 

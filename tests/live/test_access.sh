@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Who may see what, tried as an ordinary user, as a member of the group, and with a policy of one's
+# own.  docs/access.md says why.
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+USER_=nobody
+OTHER=daemon
+GROUP=games # any group that is there; named as access.group below
+
+if ! command -v python3 >/dev/null; then
+        skip "what an ordinary user is told" "there is no python3"
+        exit
+fi
+mkdir -p "$RIG/py/live" "$RIG/py/bench"
+install -m 0755 "$(dirname "$0")/access_check.py" "$RIG/py/live/"
+install -m 0644 "$(dirname "$0")/../bench/varlink_call.py" "$RIG/py/bench/"
+
+# as_user SCENARIO [ARGUMENT]
+as_user() {
+        (cd / && timeout -k 5 "$RIG_LIMIT_S" runuser -u "$USER_" -- python3 -B \
+                "$RIG/py/live/access_check.py" "$RIG/energat.sock" "$@") </dev/null >"$RIG/out" 2>&1 &&
+                return 0
+        note "$(tail -n 5 "$RIG/out")"
+        return 1
+}
+
+# refused STATUS RULE ARGUMENT...: by the program itself
+refused() {
+        local status=$1 rule=$2
+        shift 2
+        rig_as "$USER_" energat "$@" >"$RIG/out" 2>"$RIG/err" </dev/null
+        equal "$?" "$status" && matches "$(cat "$RIG/err")" "rule: $rule"
+}
+
+# rows_as GROUP_OPTION...: GetRows by nobody with these groups
+rows_as() {
+        (cd / && timeout -k 5 "$RIG_LIMIT_S" setpriv --reuid "$USER_" "$@" \
+                env PATH=/usr/local/bin:/usr/bin:/bin python3 -B \
+                "$RIG/py/bench/varlink_call.py" "$RIG/energat.sock" io.energat.GetRows) \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+}
+
+rig_copy_programs || exit 1
+rig_start_sim --dram
+rig_baseline 20 3
+printf '[access]\ngroup = %s\n' "$GROUP" >"$RIG/energatd.conf"
+rig_start_daemon
+sleep 1.2 # the first mark; what came before has no edge to be rounded to
+rig_background runuser -u "$OTHER" -- sleep 60
+other=$RIG_PID
+wait_for 5 pgrep -u "$OTHER" -x sleep >"$RIG/other" || exit 1
+other=$(head -n 1 "$RIG/other")
+
+check "processes of others, the machine at 10 ms, all rows, calibration: denied by name" \
+        as_user denials "$other"
+check "energat --pid of root's process: denied by name" \
+        refused 1 own-processes --pid "$RIG_DAEMON_PID" --output "$RIG/shared"
+check "energat --pid of another user's process: denied by name" \
+        refused 1 own-processes --pid "$other" --output "$RIG/shared"
+check "energat run at 10 ms: denied by name" \
+        refused 1 interval-of-one-second run --interval 0.01 -- true
+check "energat --basepower: denied by name" refused 1 administrators --basepower
+check "the machine's totals have the same edges for everybody" as_user same_windows
+check "a short run tells of the machine in whole seconds" as_user short_run
+check "totals of the status stand still within a second" as_user same_totals
+check "no single step of a counter is told" as_user no_steps
+
+check "without the group: denied" matches "$(rows_as --regid nogroup --clear-groups; cat "$RIG/err")" \
+        "administrators"
+check "with the group as a supplementary one: told" rows_as --regid nogroup --groups "$GROUP"
+check "with the group as the first one: told" rows_as --regid "$GROUP" --clear-groups
+check "root at 10 ms: told" rig_run run --interval 0.01 --format json -- sleep 0.1 >/dev/null
+rig_stop_daemon
+
+printf '[access]\ninterval = 2s\nown_processes = yes\n' >"$RIG/energatd.conf"
+rig_start_daemon
+check "access.interval: 1 s is denied where 2 s are the finest step" \
+        refused 1 interval-of-one-second run --interval 1 -- true
+rig_stop_daemon
+
+printf '[access]\nown_processes = no\n' >"$RIG/energatd.conf"
+rig_start_daemon
+check "access.own_processes: where it is no, one's own are denied" \
+        refused 1 own-processes run -- true
