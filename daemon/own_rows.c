@@ -68,7 +68,8 @@ static void run_copy(struct letter *letter)
 
 /* Whose is it?  The owner of /proc/PID is looked at first, because it is had for less: a process
  * of a user that may not be dumped belongs to root there. */
-static bool is_theirs(const struct row_copy *row, const struct peer *peer)
+static bool is_theirs(const struct row_copy *row, const struct config *config,
+                      const struct peer *peer)
 {
         const uint64_t ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
         struct procfs_status status;
@@ -82,7 +83,7 @@ static bool is_theirs(const struct row_copy *row, const struct peer *peer)
                 return false;
         if (procfs_status(&status, PROC, row->pid) < 0)
                 return false;
-        access_follow(&denial, peer, &status, ACCESS_MIN_INTERVAL_NS);
+        access_follow(&denial, config, peer, &status, config->access_interval_ns);
         if (denial.rule)
                 return false;
         /* the pid may be somebody else's by now */
@@ -96,7 +97,7 @@ static void answer(struct call *call, const struct own_rows *own)
         json_t *rows = json_array();
 
         for (size_t i = 0; i < own->nrows; i++)
-                if (is_theirs(&own->rows[i], peer))
+                if (is_theirs(&own->rows[i], own->server->config, peer))
                         json_array_append_new(rows, row_copy_json(&own->rows[i], &own->nodes));
         call_reply(call,
                    json_pack("{s:f, s:o, s:o}", "uptime_s",
@@ -122,7 +123,7 @@ static void on_back(struct letter *letter)
         struct call *call = own->call;
 
         own->call = NULL;
-        if (s->own_rows && own->now_ns < s->own_rows->now_ns + ACCESS_MIN_INTERVAL_NS) {
+        if (s->own_rows && own->now_ns < s->own_rows->now_ns + s->config->access_interval_ns) {
                 own_rows_free(own);
         } else {
                 own_rows_free(s->own_rows);
@@ -168,7 +169,7 @@ void method_own_rows(struct call *call)
         struct server *s = call->server;
         struct own_rows *own;
 
-        if (s->own_rows && now_ns() < s->own_rows->now_ns + ACCESS_MIN_INTERVAL_NS) {
+        if (s->own_rows && now_ns() < s->own_rows->now_ns + s->config->access_interval_ns) {
                 answer(call, s->own_rows);
                 return;
         }

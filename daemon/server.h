@@ -61,7 +61,7 @@ struct server {
         struct memory *memory;   /* NULL: no dram domain */
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
-        struct own_rows *own_rows; /* what ordinary users are told, or NULL */
+        struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
         struct calibration *calibration; /* the one that runs, or NULL */
         uint64_t last_target;
         unsigned int nsurveys;      /* of the sensors, in progress */
