@@ -445,3 +445,22 @@ void fault_text(const struct fault *fault, char *text, size_t size)
                 break;
         }
 }
+
+const char *fault_name(enum fault_kind kind)
+{
+        switch (kind) {
+        case FAULT_NONE:
+                return "";
+        case FAULT_READ:
+                return "read";
+        case FAULT_GARBAGE:
+                return "garbage";
+        case FAULT_VANISHED:
+                return "vanished";
+        case FAULT_BACKWARDS:
+                return "backwards";
+        case FAULT_STUCK:
+                return "stuck";
+        }
+        return "";
+}

@@ -43,6 +43,8 @@ struct fault {
 /* One line in plain words for the present fault, without the domain's name; "" when there is none.
  */
 void fault_text(const struct fault *fault, char *text, size_t size);
+/* The kind in one word, for programs: "read", "garbage", "vanished", "backwards", "stuck"; "". */
+const char *fault_name(enum fault_kind kind);
 
 struct meter_tick {
         uint64_t now_ns;     /* CLOCK_MONOTONIC at the middle of the readings */

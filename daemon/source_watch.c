@@ -65,9 +65,14 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
                 return 0; /* their windows must not be cut */
         better = better_source(s, &config);
         if (better)
-                log_notice("source %s has come to work: measuring begins anew with it", better);
+                log_event(LOG_NOTICE,
+                          &(struct log_event){.id = EVENT_BEGINS_ANEW, .source = better},
+                          "source %s has come to work: measuring begins anew with it", better);
         else if (has_more(s, source_driver_by_name(used), &config, label))
-                log_notice("domain %s has come: measuring begins anew with it", label);
+                log_event(LOG_NOTICE,
+                          &(struct log_event){
+                                  .id = EVENT_BEGINS_ANEW, .source = used, .domain = label},
+                          "domain %s has come: measuring begins anew with it", label);
         else
                 return 0;
         return sd_event_exit(s->event, SOURCE_WATCH_AGAIN);
