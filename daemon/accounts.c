@@ -98,7 +98,7 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
                       bool gap)
 {
         struct account *own = &a->all[account];
-        uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, late_uj = 0;
+        uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, late_uj = 0, dropped_uj;
 
         if (!tick->known[own->domain]) {
                 *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
@@ -117,7 +117,9 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
         *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj;
         *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, account) += late_uj;
-        *account_sum(a, a->sums, SUM_DROPPED_UJ,
-                     account) = (uint64_t)(own->carry.dropped_fj / MODEL_FJ_PER_UJ);
+        dropped_uj = (uint64_t)(own->carry.dropped_fj / MODEL_FJ_PER_UJ);
+        if (dropped_uj != *account_sum(a, a->sums, SUM_DROPPED_UJ, account))
+                *account_sum(a, a->sums, SUM_BELOW_BASE, account) += 1;
+        *account_sum(a, a->sums, SUM_DROPPED_UJ, account) = dropped_uj;
         return dynamic_uj - late_uj;
 }

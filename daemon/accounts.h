@@ -39,6 +39,7 @@ enum account_column {
         SUM_TRACER_UJ,
         SUM_UNKNOWN_NS, /* time for which the domain could not be read */
         SUM_DROPPED_UJ, /* baseline that was not there: P0 is too high */
+        SUM_BELOW_BASE, /* in how many ticks */
         SUM_COLUMNS
 };
 

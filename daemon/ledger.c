@@ -74,6 +74,13 @@ static void split_package(struct ledger *l, const struct cputime_totals *totals,
         }
 }
 
+/* What is pending on a dram account belongs to those who hold memory. */
+static void split_dram(struct ledger *l, unsigned int number)
+{
+        *account_sum(&l->accounts, l->accounts.sums, SUM_UNATTRIBUTED_UJ,
+                     number) += memory_split_tick(&l->memory, number, l->pending_uj[number]);
+}
+
 static void count_cpu_time(struct ledger *l)
 {
         struct processes *ps = &l->processes;
@@ -106,6 +113,8 @@ static void copy_sums(struct ledger *l, const struct cputime *cputime)
         *machine_sum(a, a->sums, SUM_UNPLACED_NS) = losses->unplaced_ns;
         if (!l->self)
                 l->self = processes_find(&l->processes, getpid());
+        if (l->self)
+                memory_split_settle_process(&l->memory, l->self);
         for (unsigned int i = 0; l->self && i < a->n; i++)
                 *account_sum(a, a->sums, SUM_TRACER_UJ, i) = l->self->share_uj[i];
 }
@@ -207,19 +216,49 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
                         if (a->all[i].kind == ENERGY_PACKAGE)
                                 split_package(l, cputime_totals(cputime), i);
                         else
-                                *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ,
-                                             i) += l->pending_uj[i];
+                                split_dram(l, i);
                 }
                 count_cpu_time(l);
         }
         memset(l->pending_uj, 0, a->n * sizeof(l->pending_uj[0]));
+        for (struct process *p = l->processes.graveyard; p; p = p->next_sibling)
+                memory_split_leave(&l->memory, p, l->now_ns);
         copy_sums(l, cputime);
         mark_check(l);
         processes_bury(&l->processes);
         targets_serve(l);
 }
 
+/* ---- memory ---- */
+
+void ledger_settle(struct ledger *l)
+{
+        struct accounts *a = &l->accounts;
+
+        memory_split_settle(&l->memory, &l->processes, l->targets, l->now_ns, l->rest_uj);
+        for (unsigned int i = 0; i < a->n; i++)
+                *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, i) += l->rest_uj[i];
+}
+
+void ledger_hold(struct ledger *l, const struct memory_holdings *holdings)
+{
+        ledger_settle(l);
+        memory_split_begin(&l->memory, &l->processes, l->targets, holdings, l->now_ns);
+}
+
 /* ---- life ---- */
+
+struct joining {
+        struct ledger *ledger;
+        struct target *target;
+};
+
+static void join(struct process *p, void *arg)
+{
+        const struct joining *j = arg;
+
+        memory_split_join(&j->ledger->memory, p, j->target, j->ledger->now_ns);
+}
 
 int ledger_follow(struct ledger *l, struct target *t)
 {
@@ -241,9 +280,12 @@ int ledger_follow(struct ledger *l, struct target *t)
         sums = t->coarse ? l->mark_sums : l->accounts.sums;
         memcpy(t->sums_begin, sums, l->accounts.nsums * sizeof(uint64_t));
         memcpy(t->sums_before, sums, l->accounts.nsums * sizeof(uint64_t));
-        t->begin_ns = t->before_ns = l->now_ns;
+        t->begin_ns = t->before_ns = t->held_since_ns = l->now_ns;
         t->sums_begin_ns = t->sums_before_ns = t->coarse ? l->mark_ns : l->now_ns;
         t->before_mark = l->now_ns / l->mark_period_ns + 1; /* what is begun counts from the next */
+        for (unsigned int i = 0; i < l->accounts.n; i++)
+                t->held[i].settled_uj = l->memory.epochs[i].energy_uj;
+        processes_below(p, join, &(struct joining){.ledger = l, .target = t});
         t->prev = NULL;
         t->next = l->targets;
         if (t->next)
@@ -264,8 +306,10 @@ void ledger_begin(struct ledger *l, const struct cputime *cputime, uint64_t now_
 void ledger_deinit(struct ledger *l)
 {
         processes_deinit(&l->processes);
+        memory_split_deinit(&l->memory);
         accounts_deinit(&l->accounts);
         free(l->pending_uj);
+        free(l->rest_uj);
         free(l->unowned_before_ns);
         free(l->mark_sums);
         free(l->weights);
@@ -283,11 +327,14 @@ int ledger_init(struct ledger *l, const struct meter *meter, const struct topolo
         if (r < 0)
                 return r;
         l->pending_uj = calloc(l->accounts.n, sizeof(l->pending_uj[0]));
+        l->rest_uj = calloc(l->accounts.n, sizeof(l->rest_uj[0]));
         l->unowned_before_ns = calloc(l->accounts.nslots + 1, sizeof(l->unowned_before_ns[0]));
         l->mark_sums = calloc(l->accounts.nsums, sizeof(l->mark_sums[0]));
-        r = l->pending_uj && l->unowned_before_ns && l->mark_sums
+        r = l->pending_uj && l->rest_uj && l->unowned_before_ns && l->mark_sums
                     ? processes_init(&l->processes, topology->nslots, l->accounts.n)
                     : -ENOMEM;
+        if (r == 0)
+                r = memory_split_init(&l->memory, l->accounts.n);
         /* target_finish() borrows the scratch for one zero of each account and slot. */
         if (r == 0)
                 r = scratch_grow(l, l->accounts.n + l->accounts.nslots + 1);

@@ -14,6 +14,7 @@
 
 #include "accounts.h"
 #include "cputime.h"
+#include "memory_split.h"
 #include "meter.h"
 #include "processes.h"
 #include "target.h"
@@ -22,10 +23,12 @@
 struct ledger {
         struct accounts accounts;
         struct processes processes;
+        struct memory_split memory;
         const struct topology *topology; /* the sampler's */
 
         uint64_t now_ns, tick_ns;    /* of the last reading; the period */
         uint64_t *pending_uj;        /* by account: dynamic energy not split yet */
+        uint64_t *rest_uj;           /* by account: scratch */
         uint64_t *unowned_before_ns; /* by slot */
         struct process *self;
 
@@ -61,6 +64,11 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
 
 /* See sampler_follow(). */
 int ledger_follow(struct ledger *l, struct target *t);
+
+/* Give every process its part of what has been booked for memory, see memory_split.h. */
+void ledger_settle(struct ledger *l);
+/* Memory has been measured: from now on dram is split by this. */
+void ledger_hold(struct ledger *l, const struct memory_holdings *holdings);
 
 /* For the reports: the interval of `t` ends now and the next one begins; or the target ends. */
 void target_close_interval(struct ledger *l, struct target *t, bool last);

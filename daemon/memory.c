@@ -6,7 +6,6 @@
 #include <numa.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,136 +14,64 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory_read.h"
+#include "memory_table.h"
 
-#define PERIOD_NS    1000000000ull
-#define MIN_PAUSE_NS 100000000ull /* between two rounds, however often they are asked for */
-#define MAX_NODES    1024
-#define MAX_MEMBERS  262144 /* processes x targets looked at in a round */
-#define FILE_MAX     4096
+#define NS_PER_S  UINT64_C(1000000000)
+#define PERIOD_NS NS_PER_S
+#define MIN_PAUSE_NS                                                                \
+        UINT64_C(100000000) /* between two rounds, however often they are asked for \
+                             */
+#define MAX_NODES     1024
+#define MAX_PROCESSES 262144 /* looked at in a round */
+#define PROC          "/proc"
 
-/* Filled in by the sampler: who belongs to which target. */
-struct member {
-        uint64_t target;
-        pid_t pid;
+/* CPU time that may be used, as a rate.  What a job costs is known when it is done, so each pushes
+ * the next one away. */
+struct budget {
+        double rate;
+        uint64_t ready_ns; /* CLOCK_MONOTONIC: when all that was used is paid for */
 };
 
 struct memory {
         struct sampler *sampler;
         const struct accounts *accounts;
         int node_account[MAX_NODES]; /* which account a node's memory is behind, or -1 */
-        unsigned int nnodes;
+        unsigned int nnodes, ndram;
+        uint64_t page_bytes;
         struct mailbox mailbox; /* letters to this thread */
         pthread_t thread;
         bool stop;
 
         struct letter list, listed, hand, handed, poke;
         bool waiting, poked;
-        struct member *members;
-        size_t nmembers;
-        struct memory_credits *credits; /* handed to the sampler */
-        size_t ncredits;
-        double *credit_values;
+        struct memory_listed *processes; /* filled in by the sampler */
+        float *cpu_parts;                /* and by account */
+        size_t nprocesses;
+        struct memory_table table;
+        struct memory_holdings holdings; /* handed to the sampler */
+        struct budget rounds, exact;
+        bool denied_told;
 };
 
-/* ---- parsing ---- */
-
-int memory_parse_private(const char *text, uint64_t *bytes)
+static uint64_t clock_ns(clockid_t clock)
 {
-        bool found = false;
+        struct timespec t;
 
-        *bytes = 0;
-        for (const char *line = text; line; line = strchr(line, '\n')) {
-                unsigned long long kib;
-
-                line += *line == '\n';
-                if (sscanf(line, "Private_%*[A-Za-z]: %llu kB", &kib) == 1) {
-                        *bytes += kib * 1024;
-                        found = true;
-                }
-        }
-        return found ? 0 : -EBADMSG;
+        clock_gettime(clock, &t);
+        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void memory_parse_numa_line(const char *line, uint64_t *pages, unsigned int nnodes)
+static uint64_t now_ns(void)
 {
-        if (!strstr(line, " anon="))
-                return;
-        for (const char *at = strstr(line, " N"); at; at = strstr(at + 1, " N")) {
-                unsigned long long n;
-                unsigned int node;
-
-                if (sscanf(at, " N%u=%llu", &node, &n) == 2 && node < nnodes)
-                        pages[node] += n;
-        }
+        return clock_ns(CLOCK_MONOTONIC);
 }
 
-static int private_bytes(pid_t pid, uint64_t *bytes)
+static void budget_spend(struct budget *b, uint64_t start_ns, uint64_t cpu_ns)
 {
-        char path[64], text[FILE_MAX];
-        ssize_t n;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-        f = fopen(path, "re");
-        if (!f)
-                return -errno;
-        n = (ssize_t)fread(text, 1, sizeof(text) - 1, f);
-        fclose(f);
-        if (n <= 0)
-                return -ESRCH; /* a kernel thread, or just gone */
-        text[n] = '\0';
-        return memory_parse_private(text, bytes);
-}
-
-static int anonymous_pages(pid_t pid, uint64_t *pages, unsigned int nnodes)
-{
-        char path[64], *line = NULL;
-        size_t size = 0;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "/proc/%d/numa_maps", pid);
-        f = fopen(path, "re");
-        if (!f)
-                return -errno;
-        while (getline(&line, &size, f) > 0)
-                memory_parse_numa_line(line, pages, nnodes);
-        free(line);
-        fclose(f);
-        return 0;
-}
-
-/* Private bytes of a process, added to the accounts that its nodes are behind. */
-static void measure_process(const struct memory *m, pid_t pid, double *by_account)
-{
-        uint64_t pages[MAX_NODES] = {0}, total = 0, bytes = 0;
-
-        if (private_bytes(pid, &bytes) < 0)
-                return;
-        if (m->nnodes > 1 && anonymous_pages(pid, pages, m->nnodes) == 0)
-                for (unsigned int node = 0; node < m->nnodes; node++)
-                        total += pages[node];
-        for (unsigned int node = 0; node < m->nnodes; node++) {
-                if (m->node_account[node] < 0)
-                        continue;
-                if (m->nnodes == 1)
-                        by_account[m->node_account[node]] += (double)bytes;
-                else if (total)
-                        by_account[m->node_account[node]] += (double)bytes * (double)pages[node] /
-                                                             (double)total;
-        }
-}
-
-static void measure_used(const struct memory *m, double *by_account)
-{
-        for (unsigned int node = 0; node < m->nnodes; node++) {
-                long long available = 0, size;
-
-                if (m->node_account[node] < 0)
-                        continue;
-                size = numa_node_size64((int)node, &available);
-                if (size > 0)
-                        by_account[m->node_account[node]] += (double)(size - available);
-        }
+        if (b->ready_ns < start_ns)
+                b->ready_ns = start_ns;
+        b->ready_ns += (uint64_t)((double)cpu_ns / b->rate);
 }
 
 /* ---- in the sampler ---- */
@@ -154,23 +81,48 @@ static struct memory *memory_of(struct letter *letter, size_t offset)
         return (struct memory *)(void *)((char *)letter - offset);
 }
 
+/* Where a process runs, by dram account: the parts of its CPU time on each one's socket. */
+static void cpu_parts(const struct memory *m, const struct process *p, float *parts)
+{
+        const struct accounts *a = m->accounts;
+        uint64_t ns[SOURCE_MAX_DOMAINS], total = 0;
+
+        for (unsigned int i = 0; i < a->n; i++) {
+                ns[i] = a->all[i].kind == ENERGY_DRAM
+                                ? account_time_ns(&a->all[i], p->cpu_ns, a->nslots)
+                                : 0;
+                total += ns[i];
+        }
+        for (unsigned int i = 0; i < a->n; i++) {
+                if (a->all[i].kind != ENERGY_DRAM)
+                        parts[i] = 0;
+                else if (total)
+                        parts[i] = (float)((double)ns[i] / (double)total);
+                else
+                        parts[i] = 1.0f / (float)m->ndram;
+        }
+}
+
 static void list_process(const struct process *p, void *arg)
 {
         struct memory *m = arg;
 
-        for (unsigned int i = 0; p->targets && i < p->targets->ntargets; i++)
-                if (m->nmembers < MAX_MEMBERS)
-                        m->members[m->nmembers++] = (struct member){
-                                .target = p->targets->targets[i]->id, .pid = p->pid};
+        if (p->kernel || m->nprocesses == MAX_PROCESSES)
+                return;
+        cpu_parts(m, p, m->cpu_parts + m->nprocesses * m->accounts->n);
+        m->processes[m->nprocesses++] = (struct memory_listed){
+                .pid = p->pid,
+                .start_ns = p->start_ns,
+                .wanted = p->targets && p->targets->ntargets > 0,
+        };
 }
 
 static void run_list(struct letter *letter)
 {
         struct memory *m = memory_of(letter, offsetof(struct memory, list));
 
-        m->nmembers = 0;
-        if (sampler_targets(m->sampler))
-                processes_each(sampler_processes(m->sampler), list_process, m);
+        m->nprocesses = 0;
+        processes_each(sampler_processes(m->sampler), list_process, m);
         mailbox_push(&m->mailbox, &m->listed);
 }
 
@@ -178,8 +130,7 @@ static void run_hand(struct letter *letter)
 {
         struct memory *m = memory_of(letter, offsetof(struct memory, hand));
 
-        for (size_t i = 0; i < m->ncredits; i++)
-                sampler_memory_credits(m->sampler, &m->credits[i]);
+        sampler_hold(m->sampler, &m->holdings);
         mailbox_push(&m->mailbox, &m->handed);
 }
 
@@ -218,96 +169,166 @@ static void ask_sampler(struct memory *m, struct letter *question)
                         mailbox_deliver(&m->mailbox);
 }
 
-static int by_target(const void *a, const void *b)
+/* Resident size of everybody: the cheap reading. */
+static void read_all(struct memory *m)
 {
-        const struct member *x = a, *y = b;
+        for (size_t i = 0; i < m->table.n && !stopping(m); i++) {
+                struct memory_known *k = &m->table.all[i];
 
-        return (x->target > y->target) - (x->target < y->target);
-}
-
-/* The credits of all targets.  A process of several targets is measured once for each. */
-static void measure(struct memory *m)
-{
-        unsigned int n = m->accounts->n;
-        double used[SOURCE_MAX_DOMAINS] = {0};
-
-        measure_used(m, used);
-        qsort(m->members, m->nmembers, sizeof(m->members[0]), by_target);
-        m->ncredits = 0;
-        for (size_t i = 0; i < m->nmembers && !stopping(m);) {
-                struct memory_credits *c = &m->credits[m->ncredits++];
-
-                *c = (struct memory_credits){.target = m->members[i].target,
-                                             .credit = m->credit_values + (m->ncredits - 1) * n};
-                memset(c->credit, 0, n * sizeof(c->credit[0]));
-                for (; i < m->nmembers && m->members[i].target == c->target && !stopping(m); i++)
-                        measure_process(m, m->members[i].pid, c->credit);
-                for (unsigned int a = 0; a < n; a++)
-                        c->credit[a] = used[a] > 0 ? c->credit[a] / used[a] : -1;
+                /* Gone, or just going: it holds nothing. */
+                if (memory_read_anonymous(PROC, k->id.pid, m->page_bytes, &k->anonymous_bytes) < 0)
+                        k->anonymous_bytes = 0;
         }
 }
 
-static uint64_t clock_ns(clockid_t clock)
+/* An exact reading of the i-th process of the table. */
+static void read_exact(struct memory *m, size_t i)
 {
-        struct timespec t;
+        struct memory_known *k = &m->table.all[i];
+        uint64_t pages[MAX_NODES] = {0}, by_account[SOURCE_MAX_DOMAINS] = {0}, bytes;
+        int r = memory_read_private(PROC, k->id.pid, &bytes);
 
-        clock_gettime(clock, &t);
-        return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+        if (r == 0 && m->nnodes > 1)
+                r = memory_read_nodes(PROC, k->id.pid, pages, m->nnodes);
+        if (r < 0) {
+                k->failed_ns = now_ns();
+                if (r == -EACCES && !m->denied_told) {
+                        m->denied_told = true;
+                        log_warning("memory of process %d cannot be read exactly: %s; its resident "
+                                    "size is used (CAP_SYS_PTRACE is needed)",
+                                    k->id.pid, strerror(-r));
+                }
+                return;
+        }
+        for (unsigned int node = 0; node < m->nnodes; node++)
+                if (m->node_account[node] >= 0)
+                        by_account[m->node_account[node]] += m->nnodes == 1 ? 1 : pages[node];
+        memory_table_exact(&m->table, i, now_ns(), bytes, by_account);
 }
 
-/* Room for one result a target; the number of targets is bounded by that of members. */
-static int grow(struct memory *m)
+/* As many exact readings, the oldest first, as the budget has room for in a period. */
+static void read_some(struct memory *m, uint64_t start_ns)
 {
-        size_t targets = 1;
-        void *credits, *values;
+        while (!stopping(m) && m->exact.ready_ns < start_ns + PERIOD_NS) {
+                size_t i = memory_table_next(&m->table, start_ns);
+                uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-        for (size_t i = 1; i < m->nmembers; i++)
-                targets += m->members[i].target != m->members[i - 1].target;
-        credits = reallocarray(m->credits, targets, sizeof(m->credits[0]));
-        if (!credits)
+                if (i == m->table.n)
+                        return;
+                read_exact(m, i);
+                budget_spend(&m->exact, start_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns);
+        }
+}
+
+/* Memory in use behind each dram account: what is not free on its nodes. */
+static void measure_used(struct memory *m)
+{
+        struct memory_holdings *h = &m->holdings;
+
+        memset(h->used_bytes, 0, m->accounts->n * sizeof(h->used_bytes[0]));
+        for (unsigned int node = 0; node < m->nnodes; node++) {
+                long long available = 0, size;
+
+                if (m->node_account[node] < 0)
+                        continue;
+                size = numa_node_size64((int)node, &available);
+                if (size > available)
+                        h->used_bytes[m->node_account[node]] += (uint64_t)(size - available);
+        }
+        h->known = true;
+        for (unsigned int i = 0; i < m->accounts->n; i++)
+                h->known &= m->accounts->all[i].kind != ENERGY_DRAM || h->used_bytes[i] > 0;
+}
+
+static int holdings_grow(struct memory_holdings *h, size_t n)
+{
+        void *p;
+
+        if (n <= h->max)
+                return 0;
+        p = reallocarray(h->all, n, sizeof(h->all[0]));
+        if (!p)
                 return -ENOMEM;
-        m->credits = credits;
-        values = reallocarray(m->credit_values, targets * m->accounts->n, sizeof(double));
-        if (!values)
+        h->all = p;
+        p = reallocarray(h->bytes, n * h->naccounts, sizeof(h->bytes[0]));
+        if (!p)
                 return -ENOMEM;
-        m->credit_values = values;
+        h->bytes = p;
+        h->max = n;
         return 0;
+}
+
+static int fill_holdings(struct memory *m)
+{
+        struct memory_holdings *h = &m->holdings;
+        int r = holdings_grow(h, m->table.n);
+
+        if (r < 0)
+                return r;
+        h->n = 0;
+        for (size_t i = 0; i < m->table.n; i++) {
+                const struct memory_known *k = &m->table.all[i];
+                uint64_t bytes = memory_table_bytes(k);
+
+                if (!bytes)
+                        continue;
+                h->all[h->n] = (struct memory_holding){
+                        .pid = k->id.pid, .start_ns = k->id.start_ns, .exact_ns = k->exact_ns};
+                for (unsigned int a = 0; a < h->naccounts; a++)
+                        h->bytes[h->n * h->naccounts + a] =
+                                (uint64_t)((double)bytes *
+                                           (double)m->table.parts[i * h->naccounts + a]);
+                h->n++;
+        }
+        return 0;
+}
+
+static void one_round(struct memory *m)
+{
+        uint64_t start_ns = now_ns(), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), exact_ns;
+
+        ask_sampler(m, &m->list);
+        if (memory_table_update(&m->table, m->processes, m->nprocesses, m->cpu_parts) < 0)
+                return;
+        read_all(m);
+        exact_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        read_some(m, start_ns);
+        exact_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - exact_ns;
+        measure_used(m);
+        if (fill_holdings(m) == 0)
+                ask_sampler(m, &m->hand);
+        budget_spend(&m->rounds, start_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns - exact_ns);
+}
+
+/* Until the next round: a period, or less when there is a new target; but the budget holds. */
+static void wait_for_next(struct memory *m, uint64_t start_ns)
+{
+        struct pollfd wait = {.fd = m->mailbox.fd, .events = POLLIN};
+        uint64_t due_ns = start_ns + PERIOD_NS, now;
+
+        while (!stopping(m)) {
+                uint64_t until_ns = due_ns > m->rounds.ready_ns ? due_ns : m->rounds.ready_ns;
+
+                now = now_ns();
+                if (now >= until_ns)
+                        return;
+                if (poll(&wait, 1, (int)((until_ns - now) / 1000000) + 1) > 0) {
+                        mailbox_deliver(&m->mailbox);
+                        due_ns = start_ns + MIN_PAUSE_NS;
+                }
+        }
 }
 
 static void *run(void *arg)
 {
         struct memory *m = arg;
-        struct pollfd wait = {.fd = m->mailbox.fd, .events = POLLIN};
 
         prctl(PR_SET_NAME, "energatd/memory");
         while (!stopping(m)) {
-                uint64_t start_ns = clock_ns(CLOCK_MONOTONIC),
-                         cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-                uint64_t pause_ns, now_ns;
+                uint64_t start_ns = now_ns();
 
-                ask_sampler(m, &m->list);
-                if (m->nmembers) {
-                        qsort(m->members, m->nmembers, sizeof(m->members[0]), by_target);
-                        if (grow(m) == 0) {
-                                measure(m);
-                                ask_sampler(m, &m->hand);
-                        }
-                }
-                cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
-                pause_ns = (uint64_t)((double)cpu_ns / MEMORY_BUDGET);
-                if (pause_ns < PERIOD_NS)
-                        pause_ns = PERIOD_NS;
-                while (!stopping(m) && (now_ns = clock_ns(CLOCK_MONOTONIC)) < start_ns + pause_ns) {
-                        uint64_t left_ns = start_ns + pause_ns - now_ns;
-
-                        /* A poke ends the pause, but the budget holds. */
-                        if (poll(&wait, 1, (int)(left_ns / 1000000) + 1) > 0) {
-                                mailbox_deliver(&m->mailbox);
-                                pause_ns = (uint64_t)((double)cpu_ns / MEMORY_BUDGET);
-                                if (pause_ns < MIN_PAUSE_NS)
-                                        pause_ns = MIN_PAUSE_NS;
-                        }
-                }
+                one_round(m);
+                wait_for_next(m, start_ns);
         }
         return NULL;
 }
@@ -358,29 +379,36 @@ void memory_free(struct memory *m)
                 pthread_join(m->thread, NULL);
         }
         mailbox_deinit(&m->mailbox);
-        free(m->members);
-        free(m->credits);
-        free(m->credit_values);
+        memory_table_deinit(&m->table);
+        free(m->processes);
+        free(m->cpu_parts);
+        free(m->holdings.all);
+        free(m->holdings.bytes);
+        free(m->holdings.used_bytes);
         free(m);
 }
 
 int memory_new(struct memory **ret, struct sampler *sampler, const struct topology *topology)
 {
         const struct accounts *a = sampler_accounts(sampler);
-        bool dram = false;
         struct memory *m;
         int r;
 
         *ret = NULL;
-        for (unsigned int i = 0; i < a->n; i++)
-                dram |= a->all[i].kind == ENERGY_DRAM;
-        if (!dram)
-                return 0;
         m = calloc(1, sizeof(*m));
         if (!m)
                 return -ENOMEM;
+        m->mailbox.fd = -1;
+        for (unsigned int i = 0; i < a->n; i++)
+                m->ndram += a->all[i].kind == ENERGY_DRAM;
+        if (!m->ndram) {
+                memory_free(m);
+                return 0;
+        }
         m->sampler = sampler;
         m->accounts = a;
+        m->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+        m->rounds.rate = m->exact.rate = MEMORY_BUDGET / 2;
         m->nnodes = numa_available() < 0 ? 1 : (unsigned int)numa_max_node() + 1;
         if (m->nnodes > MAX_NODES)
                 m->nnodes = MAX_NODES;
@@ -391,8 +419,13 @@ int memory_new(struct memory **ret, struct sampler *sampler, const struct topolo
         m->hand.deliver = run_hand;
         m->handed.deliver = on_handed;
         m->poke.deliver = on_poke;
-        m->members = calloc(MAX_MEMBERS, sizeof(m->members[0]));
-        r = m->members ? mailbox_init(&m->mailbox) : -ENOMEM;
+        memory_table_init(&m->table, a->n);
+        m->holdings.naccounts = a->n;
+        m->processes = calloc(MAX_PROCESSES, sizeof(m->processes[0]));
+        m->cpu_parts = calloc((size_t)MAX_PROCESSES * a->n, sizeof(m->cpu_parts[0]));
+        m->holdings.used_bytes = calloc(a->n, sizeof(m->holdings.used_bytes[0]));
+        r = m->processes && m->cpu_parts && m->holdings.used_bytes ? mailbox_init(&m->mailbox)
+                                                                   : -ENOMEM;
         if (r == 0)
                 r = -pthread_create(&m->thread, NULL, run, m);
         if (r < 0) {

@@ -59,6 +59,7 @@ static void run_copy(struct letter *letter)
                                                            offsetof(struct own_rows, there));
         struct sampler *s = own->server->sampler;
 
+        sampler_settle(s);
         (void)sampler_sums(s, &own->now_ns, &own->started_ns);
         processes_each(sampler_processes(s), copy_row, own);
         mailbox_push(&own->server->mailbox, &own->back);

@@ -110,18 +110,21 @@ int processes_init(struct processes *ps, unsigned int nslots, unsigned int nacco
         return 0;
 }
 
-/* One allocation: the process and, behind it, its three arrays. */
+/* One allocation: the process and, behind it, its arrays. */
 static struct process *process_new(const struct processes *ps)
 {
         size_t cells = ps->nslots + 1;
         struct process *p;
 
-        p = calloc(1, sizeof(*p) + (2 * cells + ps->naccounts) * sizeof(uint64_t));
+        p = calloc(1, sizeof(*p) + (2 * cells + 3 * ps->naccounts) * sizeof(uint64_t));
         if (!p)
                 return NULL;
         p->cpu_ns = (uint64_t *)(p + 1);
         p->debt_ns = (int64_t *)(p->cpu_ns + cells);
         p->share_uj = p->cpu_ns + 2 * cells;
+        p->held_bytes = p->share_uj + ps->naccounts;
+        p->given_uj = p->held_bytes + ps->naccounts;
+        p->naccounts = ps->naccounts;
         p->entry = PROCESS_NO_ENTRY;
         return p;
 }
@@ -276,6 +279,19 @@ void processes_each(const struct processes *ps, void (*f)(const struct process *
         for (size_t i = 0; i < ps->hash_size; i++)
                 for (const struct process *p = ps->hash[i]; p; p = p->next_in_hash)
                         f(p, arg);
+}
+
+void processes_each_mutable(struct processes *ps, void (*f)(struct process *, void *), void *arg)
+{
+        for (size_t i = 0; i < ps->hash_size; i++)
+                for (struct process *p = ps->hash[i]; p; p = p->next_in_hash)
+                        f(p, arg);
+}
+
+void processes_below(struct process *root, void (*f)(struct process *, void *), void *arg)
+{
+        for (struct process *p = root; p; p = subtree_next(root, p))
+                f(p, arg);
 }
 
 /* ---- the present tick ---- */

@@ -50,9 +50,12 @@ struct process {
         struct process *next_in_hash;
         struct target_set *targets; /* or NULL; owns one reference */
         uint32_t entry;     /* index of its open entry in the present tick, or PROCESS_NO_ENTRY */
+        uint32_t naccounts; /* length of the arrays by account */
         uint64_t *cpu_ns;   /* in all, by slot (nslots + 1, the last: place not known) */
         uint64_t *share_uj; /* in all, by account (naccounts) */
         int64_t *debt_ns;   /* by slot: estimated ahead of the scheduler, to be taken off (<= 0) */
+        /* memory_split.h's, by account: memory held, and what it has been given for that */
+        uint64_t *held_bytes, *given_uj;
 };
 
 #define PROCESS_NO_ENTRY UINT32_MAX
@@ -121,6 +124,10 @@ void processes_unfollow_those(struct processes *ps, bool (*leaves)(const struct 
 /* Every living process, in no order. */
 void processes_each(const struct processes *ps, void (*f)(const struct process *, void *),
                     void *arg);
+
+void processes_each_mutable(struct processes *ps, void (*f)(struct process *, void *), void *arg);
+/* The same, of `root` and its living descendants, parents first. */
+void processes_below(struct process *root, void (*f)(struct process *, void *), void *arg);
 
 /* Told when the number of processes or threads of a target changes. */
 void target_count(struct target *target, int processes, int threads);

@@ -106,7 +106,7 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
 /* A kind of energy over all sockets: known only if it is on each. */
 struct total {
         bool known, base_known, gap, base_high;
-        uint64_t energy_uj, static_uj, share_uj, tracer_uj;
+        uint64_t energy_uj, static_uj, share_uj, tracer_uj, below_base_ticks;
         double attributed_j;
 };
 
@@ -121,6 +121,8 @@ static struct total total_of(const struct report *r, enum energy_kind kind)
                 t.base_known &= e->base_known;
                 t.gap |= e->gap;
                 t.base_high |= e->base_high;
+                if (e->below_base_ticks > t.below_base_ticks)
+                        t.below_base_ticks = e->below_base_ticks;
                 t.energy_uj += e->energy_uj;
                 t.static_uj += e->static_uj;
                 t.share_uj += e->share_uj;
@@ -184,7 +186,7 @@ static double realtime_of(uint64_t monotonic)
                (double)(real.tv_nsec - mono.tv_nsec) / NS_PER_S + (double)monotonic / NS_PER_S;
 }
 
-static void warnings_of_totals(json_t *warnings, const struct total totals[])
+static void warnings_of_totals(json_t *warnings, const struct total totals[], uint64_t ticks)
 {
         for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
                 if (totals[kind].gap && totals[kind].known)
@@ -192,11 +194,24 @@ static void warnings_of_totals(json_t *warnings, const struct total totals[])
                              kind_names[kind]);
                 if (totals[kind].known && totals[kind].base_high)
                         warn(warnings,
-                             "%s: the machine used less than its baseline at times; measure it "
-                             "again "
-                             "with 'energat --basepower'",
-                             kind_names[kind]);
+                             "%s: the machine used less than its baseline in %llu of %llu ticks; "
+                             "measure it again with 'energat --basepower'",
+                             kind_names[kind], (unsigned long long)totals[kind].below_base_ticks,
+                             (unsigned long long)ticks);
         }
+}
+
+/* What the dram values rest on. */
+static json_t *memory_json(const struct report *r)
+{
+        bool exact = r->held_exact_bytes > 0;
+
+        return json_pack(
+                "{s:I, s:o, s:o}", "held_bytes", (json_int_t)r->held_bytes, "exact_part",
+                real_or_null(r->held_bytes > 0,
+                             (double)r->held_exact_bytes / (double)r->held_bytes),
+                "age_s",
+                real_or_null(exact, ((double)r->end_ns - (double)r->held_exact_ns) / NS_PER_S));
 }
 
 json_t *report_json(const struct report_header *h, const struct report *r)
@@ -222,13 +237,13 @@ json_t *report_json(const struct report_header *h, const struct report *r)
         if (!p->base_known)
                 json_object_set_new(reasons, "static", json_string("there is no baseline"));
         warnings_of_source(warnings, h->sampler, h->faults, h->lacking);
-        warnings_of_totals(warnings, totals);
+        warnings_of_totals(warnings, totals, r->machine[SUM_TICKS]);
         warnings_of_window(warnings, h->sampler, r->machine);
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(
                 "{s:s, s:b, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:s, s:o, s:o, s:o, "
-                "s:o, s:o, s:o, s:o}",
+                "s:o, s:o, s:o, s:o, s:o}",
                 "source", meter_source_name(sampler_meter(h->sampler)), "estimated",
                 meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name",
                 json_name(h->name), "time", realtime_of(r->end_ns), "duration_s",
@@ -242,6 +257,6 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                 pair_json(json_joules(p->known, p->share_uj), json_joules(dram, d->share_uj)),
                 "tracer",
                 pair_json(json_joules(p->known, p->tracer_uj), json_joules(dram, d->tracer_uj)),
-                "machine", machine_json(known, base, energy, fixed), "sockets", sockets, "reasons",
-                reasons, "warnings", warnings);
+                "machine", machine_json(known, base, energy, fixed), "sockets", sockets, "memory",
+                dram ? memory_json(r) : json_null(), "reasons", reasons, "warnings", warnings);
 }

@@ -33,6 +33,14 @@ void row_nodes_init(struct row_nodes *nodes, const struct topology *topology)
         }
 }
 
+void row_copy_shares(struct row_copy *row, const uint64_t *share_uj, const struct accounts *a)
+{
+        for (unsigned int i = 0; i < a->n; i++) {
+                row->share_known[a->all[i].kind] = true;
+                row->share_uj[a->all[i].kind] += share_uj[i];
+        }
+}
+
 void row_copy_of(struct row_copy *row, const struct process *p, const struct accounts *a,
                  const struct row_nodes *nodes, uint64_t *node_cpu_ns)
 {
@@ -40,11 +48,11 @@ void row_copy_of(struct row_copy *row, const struct process *p, const struct acc
                                  .ppid = p->parent ? p->parent->pid : 0,
                                  .start_ns = p->start_ns,
                                  .cpu_ns = sum(p->cpu_ns, a->nslots + 1),
-                                 .share_uj = sum(p->share_uj, a->n),
                                  .threads = p->threads,
                                  .kernel = p->kernel,
                                  .node_cpu_ns = node_cpu_ns};
         memcpy(row->comm, p->comm, sizeof(row->comm));
+        row_copy_shares(row, p->share_uj, a);
         for (unsigned int slot = 0; node_cpu_ns && slot < nodes->nslots && slot < a->nslots; slot++)
                 node_cpu_ns[nodes->of_slot[slot]] += p->cpu_ns[slot];
 }
@@ -69,11 +77,13 @@ static json_t *node_cpu_json(const struct row_copy *row, const struct row_nodes 
 
 json_t *row_copy_json(const struct row_copy *row, const struct row_nodes *nodes)
 {
-        return json_pack("{s:i, s:f, s:o, s:o, s:b, s:i, s:f, s:o, s:{s:o, s:n}}", "pid",
-                         (int)row->pid, "start_s", (double)row->start_ns / NS_PER_S, "ppid",
-                         row->ppid ? json_integer(row->ppid) : json_null(), "comm",
-                         json_name(row->comm), "kernel", row->kernel, "threads", (int)row->threads,
-                         "cpu_s", (double)row->cpu_ns / NS_PER_S, "node_cpu_s",
-                         node_cpu_json(row, nodes), "share", "package_j",
-                         json_joules(true, row->share_uj), "dram_j");
+        return json_pack(
+                "{s:i, s:f, s:o, s:o, s:b, s:i, s:f, s:o, s:{s:o, s:o}}", "pid", (int)row->pid,
+                "start_s", (double)row->start_ns / NS_PER_S, "ppid",
+                row->ppid ? json_integer(row->ppid) : json_null(), "comm", json_name(row->comm),
+                "kernel", row->kernel, "threads", (int)row->threads, "cpu_s",
+                (double)row->cpu_ns / NS_PER_S, "node_cpu_s", node_cpu_json(row, nodes), "share",
+                "package_j",
+                json_joules(row->share_known[ENERGY_PACKAGE], row->share_uj[ENERGY_PACKAGE]),
+                "dram_j", json_joules(row->share_known[ENERGY_DRAM], row->share_uj[ENERGY_DRAM]));
 }

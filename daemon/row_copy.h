@@ -11,7 +11,8 @@
 
 struct row_copy {
         pid_t pid, ppid;
-        uint64_t start_ns, cpu_ns, share_uj;
+        uint64_t start_ns, cpu_ns, share_uj[ENERGY_KINDS];
+        bool share_known[ENERGY_KINDS]; /* there is such a domain */
         unsigned int threads;
         bool kernel;
         char comm[PROCESS_COMM_MAX];
@@ -31,6 +32,9 @@ void row_nodes_init(struct row_nodes *nodes, const struct topology *topology);
 /* In the sampler's thread.  `node_cpu_ns` (may be NULL) has room for nodes->n sums. */
 void row_copy_of(struct row_copy *row, const struct process *p, const struct accounts *a,
                  const struct row_nodes *nodes, uint64_t *node_cpu_ns);
+
+/* Add up shares by account. */
+void row_copy_shares(struct row_copy *row, const uint64_t *share_uj, const struct accounts *a);
 
 json_t *row_nodes_json(const struct row_nodes *nodes);
 json_t *row_copy_json(const struct row_copy *row, const struct row_nodes *nodes);

@@ -215,18 +215,14 @@ static void *run(void *arg)
 
 /* ---- requests ---- */
 
-void sampler_memory_credits(struct sampler *s, const struct memory_credits *credits)
+void sampler_hold(struct sampler *s, const struct memory_holdings *holdings)
 {
-        for (struct target *t = s->ledger.targets; t; t = t->next) {
-                if (t->id != credits->target)
-                        continue;
-                for (unsigned int i = 0; i < s->ledger.accounts.n; i++) {
-                        t->memory_credit[i] = credits->credit[i];
-                        t->memory_sum[i] += credits->credit[i] > 0 ? credits->credit[i] : 0;
-                }
-                t->memory_samples++;
-                return;
-        }
+        ledger_hold(&s->ledger, holdings);
+}
+
+void sampler_settle(struct sampler *s)
+{
+        ledger_settle(&s->ledger);
 }
 
 int sampler_follow(struct sampler *s, struct target *t)

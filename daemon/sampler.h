@@ -88,15 +88,11 @@ struct domain_view {
         double power_w;     /* NAN: not read all the time */
 };
 const struct domain_view *sampler_domains(const struct sampler *s);
-/*
- * [in the sampler] What memory.h has found for a target: its part of the memory in use behind each
- * account (credit[i] < 0: not known).  A target that has ended meanwhile is passed over.
+/* [in the sampler] What memory.h has found. */
+void sampler_hold(struct sampler *s, const struct memory_holdings *holdings);
+/* [in the sampler] Bring the shares of all processes and the unattributed energy up to this tick.
  */
-struct memory_credits {
-        uint64_t target; /* id */
-        double *credit;
-};
-void sampler_memory_credits(struct sampler *s, const struct memory_credits *credits);
+void sampler_settle(struct sampler *s);
 
 /* [in the sampler] How late ticks come, and the thread's own CPU time so far. */
 const struct lateness *sampler_lateness(const struct sampler *s);

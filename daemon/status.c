@@ -85,9 +85,12 @@ static void run_look(struct letter *letter)
         struct sampler *s = look->server->sampler;
         const struct accounts *a = sampler_accounts(s);
         const struct processes *ps = sampler_processes(s);
-        const uint64_t *sums = sampler_sums(s, &look->now_ns, &look->started_ns);
+        const uint64_t *sums;
         size_t n = meter_domains(sampler_meter(s), &(const struct domain *){NULL});
 
+        if (look->want_rows) /* so that rows and unattributed add up */
+                sampler_settle(s);
+        sums = sampler_sums(s, &look->now_ns, &look->started_ns);
         memcpy(look->sums, sums, a->nsums * sizeof(*sums));
         look->targets = sampler_targets(s);
         look->lateness = *sampler_lateness(s);
@@ -99,8 +102,8 @@ static void run_look(struct letter *letter)
         memcpy(look->domains, sampler_domains(s), n * sizeof(look->domains[0]));
         if (look->want_rows) {
                 processes_each(ps, copy_row, look);
-                look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1),
-                                                 .share_uj = sum(ps->exited.share_uj, a->n)};
+                look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1)};
+                row_copy_shares(&look->exited, ps->exited.share_uj, a);
                 look->exited_count = ps->exited.count;
         }
         mailbox_push(&look->server->mailbox, &look->back);

@@ -17,18 +17,15 @@ int target_new(struct target **ret, const struct accounts *accounts, struct mail
         if (!t)
                 return -ENOMEM;
         words = calloc(2 * (cells + n + sums), sizeof(*words));
-        t->attributed_j = calloc(3 * n, sizeof(t->attributed_j[0]));
+        t->attributed_j = calloc(n, sizeof(t->attributed_j[0]));
+        t->held = calloc(n, sizeof(t->held[0]));
         sockets = calloc((size_t)TARGET_REPORTS * accounts->nsockets, sizeof(*sockets));
         t->used.cpu_ns = words;
         t->ring[0].sockets = sockets;
-        if (!words || !t->attributed_j || !sockets) {
+        if (!words || !t->attributed_j || !t->held || !sockets) {
                 target_free(t);
                 return -ENOMEM;
         }
-        t->memory_sum = t->attributed_j + n;
-        t->memory_credit = t->attributed_j + 2 * n;
-        for (size_t i = 0; i < n; i++)
-                t->memory_credit[i] = -1;
         t->used.share_uj = words + cells;
         t->used_before.cpu_ns = t->used.share_uj + n;
         t->used_before.share_uj = t->used_before.cpu_ns + cells;
@@ -52,6 +49,7 @@ void target_free(struct target *t)
         free(t->used.cpu_ns);
         free(t->ring[0].sockets);
         free(t->attributed_j);
+        free(t->held);
         free(t);
 }
 

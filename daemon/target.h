@@ -26,6 +26,7 @@ struct energy_report {
         bool gap;   /* but not all the time */
         bool base_known;
         bool base_high; /* less energy than the baseline says: it is too high */
+        uint64_t below_base_ticks;
         uint64_t energy_uj, static_uj, share_uj, tracer_uj;
         double attributed_j;
         double credit; /* negative: not known */
@@ -41,11 +42,21 @@ struct report {
         uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC, at ticks */
         uint64_t machine_ns; /* what the machine's values cover: longer where marks bound them */
         uint64_t cpu_ns;
-        unsigned int processes, threads; /* the most at a time */
+        unsigned int processes, threads;                      /* the most at a time */
+        uint64_t held_bytes, held_exact_bytes, held_exact_ns; /* as in struct target */
         bool detached;
         uint64_t machine[SUM_MACHINE_COLUMNS]; /* what happened in the window */
         unsigned int nsockets;
         struct socket_report *sockets;
+};
+
+/* Memory of a target behind one dram account: see memory_split.h. */
+struct held {
+        uint64_t bytes;      /* by its processes together */
+        uint64_t settled_uj; /* of the epoch's energy, in used.share_uj so far */
+        uint64_t remainder;  /* of the division that gave that */
+        double credit_ns;    /* part of the memory in use x time, since it was followed */
+        double credit_before_ns;
 };
 
 /* What a target has used, in all: a copy is taken at the start of each interval. */
@@ -80,11 +91,13 @@ struct target {
         unsigned int max_processes, max_threads;   /* at a time, in the present interval */
         unsigned int most_processes, most_threads; /* in all */
         struct usage used, used_before;
-        double *attributed_j; /* by account, up to the last interval's end */
-        double *memory_sum,
-                *memory_credit; /* by account: sum over samples, and the last one (< 0: none yet) */
-        unsigned int memory_samples; /* in the present interval */
-        bool memory_unknown;         /* there was an interval with energy of dram and no credit */
+        double *attributed_j;   /* by account, up to the last interval's end */
+        struct held *held;      /* by account */
+        uint64_t held_since_ns; /* until when it is settled */
+        bool held_known;        /* its memory was measured since it was followed */
+        bool memory_unknown;    /* there was an interval with energy of dram before that */
+        /* as last measured: all, and what rests on exact readings, and the oldest of those */
+        uint64_t held_bytes, held_exact_bytes, held_exact_ns;
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;
         uint64_t sums_begin_ns, sums_before_ns; /* when the sums were copied: coarse: at a mark */

@@ -64,11 +64,15 @@ static double package_attributed_j(const struct ledger *l, const struct target *
                                 *credit, t->gamma);
 }
 
-/*
- * The same on a dram account: the credit is the mean of what memory.h found in the interval, or,
- * where it found nothing new, what it was before.  The share of dram is booked here too, once an
- * interval.
- */
+/* Mean part of the memory in use over `ns` that end now; negative: not known. */
+static double memory_credit(const struct target *t, double credit_ns, uint64_t ns)
+{
+        if (!t->held_known)
+                return -1;
+        return ns ? credit_ns / (double)ns : 0;
+}
+
+/* The same on a dram account: the credit is the mean over the interval's ticks. */
 static double dram_attributed_j(const struct ledger *l, struct target *t, unsigned int i,
                                 double *credit)
 {
@@ -76,16 +80,12 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
         double dynamic_uj = window_part(l, t) *
                             (double)sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
 
-        *credit = t->memory_credit[i];
-        if (*credit >= 0 && t->memory_samples)
-                *credit = t->memory_sum[i] / t->memory_samples;
+        *credit = memory_credit(t, t->held[i].credit_ns - t->held[i].credit_before_ns,
+                                l->now_ns - t->before_ns);
         if (*credit < 0) {
                 t->memory_unknown |= sum_since(l, t->sums_before, SUM_ENERGY_UJ, i) > 0;
                 return 0;
         }
-        if (*credit > 1) /* the target's and the node's memory are not read at one instant */
-                *credit = 1;
-        t->used.share_uj[i] += (uint64_t)(dynamic_uj * *credit);
         return model_attributed(dynamic_uj / 1e6, *credit, t->delta);
 }
 
@@ -114,6 +114,7 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 e->base_known |= account->base_known;
                 e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
                                 sum_since(l, sums, SUM_STATIC_UJ, i);
+                e->below_base_ticks += sum_since(l, sums, SUM_BELOW_BASE, i);
                 e->energy_uj += sum_since(l, sums, SUM_ENERGY_UJ, i);
                 e->static_uj += sum_since(l, sums, SUM_STATIC_UJ, i);
                 e->tracer_uj += sum_since(l, sums, SUM_TRACER_UJ, i);
@@ -140,6 +141,9 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                                 *machine_sum(a, sums, (enum machine_column)i);
         r->processes = t->max_processes;
         r->threads = t->max_threads;
+        r->held_bytes = t->held_bytes;
+        r->held_exact_bytes = t->held_exact_bytes;
+        r->held_exact_ns = t->held_exact_ns;
 }
 
 /* The interval of `t` ends now; the next one begins. */
@@ -149,6 +153,7 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
         double attributed_j[SOURCE_MAX_DOMAINS], credit[SOURCE_MAX_DOMAINS];
         struct report *r = NULL;
 
+        memory_split_settle_target(&l->memory, t, l->now_ns);
         if (t->intervals) {
                 r = target_report(t, false);
                 if (!r && !last) /* the server is slow: a longer interval */
@@ -173,8 +178,8 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
         usage_copy(l, &t->used_before, &t->used);
         t->before_ns = t->sums_before_ns = l->now_ns;
         t->before_mark = l->now_ns / l->mark_period_ns;
-        memset(t->memory_sum, 0, a->n * sizeof(t->memory_sum[0]));
-        t->memory_samples = 0;
+        for (unsigned int i = 0; i < a->n; i++)
+                t->held[i].credit_before_ns = t->held[i].credit_ns;
         t->most_processes = max_of(t->most_processes, t->max_processes);
         t->most_threads = max_of(t->most_threads, t->max_threads);
         t->max_processes = t->nprocesses;
@@ -206,7 +211,9 @@ void target_finish(struct ledger *l, struct target *t)
                 if (account->kind == ENERGY_PACKAGE)
                         credit[i] = busy ? (double)own / (double)busy : 0;
                 else
-                        credit[i] = t->memory_unknown ? -1 : t->memory_credit[i];
+                        credit[i] = t->memory_unknown ? -1
+                                                      : memory_credit(t, t->held[i].credit_ns,
+                                                                      l->now_ns - t->begin_ns);
         }
         r->event = REPORT_FINAL;
         r->start_ns = t->begin_ns;

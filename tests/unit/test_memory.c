@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "memory.h"
+#include "memory_read.h"
 
 /* The form of a kernel 6.1's file; figures made up. */
 static const char rollup[] =
@@ -31,6 +31,19 @@ static void only_private_memory_counts(void **state)
         (void)state;
         assert_int_equal(memory_parse_private(rollup, &bytes), 0);
         assert_int_equal(bytes, (24 + 512 + 2048) * 1024);
+}
+
+static void anonymous_memory_is_what_is_resident_and_not_shared(void **state)
+{
+        uint64_t pages;
+
+        (void)state;
+        assert_int_equal(memory_parse_statm("25170 3616 3072 12 0 900 0\n", &pages), 0);
+        assert_int_equal(pages, 544);
+        assert_int_equal(memory_parse_statm("9 3 4 0 0 0 0\n", &pages), 0); /* torn */
+        assert_int_equal(pages, 0);
+        assert_int_equal(memory_parse_statm("25170 3616", &pages), -EBADMSG);
+        assert_int_equal(memory_parse_statm("", &pages), -EBADMSG);
 }
 
 static void a_file_without_private_lines_is_no_file_of_ours(void **state)
@@ -77,6 +90,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(only_private_memory_counts),
+                cmocka_unit_test(anonymous_memory_is_what_is_resident_and_not_shared),
                 cmocka_unit_test(a_file_without_private_lines_is_no_file_of_ours),
                 cmocka_unit_test(anonymous_pages_are_counted_by_node),
                 cmocka_unit_test(file_mappings_and_unknown_nodes_add_nothing),

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "memory_table.h"
+
+#define NACCOUNTS 2
+#define MIB       (UINT64_C(1) << 20)
+
+static struct memory_table table;
+
+/* In this order: 30 (wanted), 10, 20 (wanted); where each uses CPU time. */
+static const float cpu_parts[] = {1, 0, 0.5f, 0.5f, 0, 1};
+
+static void update(void)
+{
+        struct memory_listed list[] = {{30, 300, true}, {10, 100, false}, {20, 200, true}};
+
+        assert_int_equal(memory_table_update(&table, list, 3, cpu_parts), 0);
+        assert_int_equal(table.n, 3);
+        assert_int_equal(table.all[0].id.pid, 10);
+        assert_int_equal(table.all[1].id.pid, 20);
+        assert_int_equal(table.all[2].id.pid, 30);
+}
+
+static int setup(void **state)
+{
+        (void)state;
+        memory_table_init(&table, NACCOUNTS);
+        update();
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        (void)state;
+        memory_table_deinit(&table);
+        return 0;
+}
+
+static void resident_size_counts_until_there_is_better(void **state)
+{
+        (void)state;
+        table.all[1].anonymous_bytes = 7 * MIB;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 7 * MIB);
+        assert_true(table.parts[2] == 0 && table.parts[3] == 1); /* where it runs */
+}
+
+static void private_bytes_are_scaled_by_resident_size(void **state)
+{
+        const uint64_t pages[] = {30, 10};
+
+        (void)state;
+        table.all[1].anonymous_bytes = 8 * MIB;
+        memory_table_exact(&table, 1, 1000, 6 * MIB, pages);
+        assert_int_equal(memory_table_bytes(&table.all[1]), 6 * MIB);
+        assert_true(table.parts[2] == 0.75f && table.parts[3] == 0.25f);
+        table.all[1].anonymous_bytes = 16 * MIB;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 12 * MIB);
+        table.all[1].anonymous_bytes = 0; /* it has gone */
+        assert_int_equal(memory_table_bytes(&table.all[1]), 0);
+}
+
+static void what_grows_from_nothing_counts_as_it_is(void **state)
+{
+        const uint64_t pages[] = {0, 0};
+
+        (void)state;
+        memory_table_exact(&table, 1, 1000, 2 * MIB, pages); /* of files alone */
+        table.all[1].anonymous_bytes = 5 * MIB;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 7 * MIB);
+        assert_false(table.all[1].parts_exact); /* how that is spread is not known */
+}
+
+static void exact_readings_outlive_an_update_but_not_their_process(void **state)
+{
+        struct memory_listed list[] = {{20, 201, true}, {30, 300, true}};
+        const uint64_t pages[] = {1, 3};
+
+        (void)state;
+        table.all[2].anonymous_bytes = 4 * MIB;
+        memory_table_exact(&table, 1, 1000, 6 * MIB, pages);
+        memory_table_exact(&table, 2, 1000, 3 * MIB, pages);
+        update();
+        assert_int_equal(table.all[2].private_bytes, 3 * MIB);
+        assert_true(table.parts[4] == 0.25f && table.parts[5] == 0.75f);
+        assert_int_equal(memory_table_update(&table, list, 2, cpu_parts), 0);
+        assert_int_equal(table.n, 2);
+        assert_int_equal(table.all[0].exact_ns, 0); /* the pid is somebody else's now */
+        assert_true(table.parts[0] == 1 && table.parts[1] == 0);
+        assert_int_equal(table.all[1].exact_ns, 1000);
+        assert_true(table.parts[2] == 0.25f && table.parts[3] == 0.75f);
+}
+
+static void the_next_is_who_was_never_read_then_who_was_read_longest_ago(void **state)
+{
+        const uint64_t pages[] = {1, 1};
+
+        (void)state;
+        table.all[0].anonymous_bytes = 100 * MIB; /* nobody wants it */
+        table.all[1].anonymous_bytes = 1 * MIB;
+        table.all[2].anonymous_bytes = 9 * MIB;
+        assert_int_equal(memory_table_next(&table, 1000), 2);
+        memory_table_exact(&table, 2, 1000, MIB, pages);
+        assert_int_equal(memory_table_next(&table, 1000), 1);
+        memory_table_exact(&table, 1, 1001, MIB, pages);
+        assert_int_equal(memory_table_next(&table, 1000), table.n); /* all are new enough */
+        assert_int_equal(memory_table_next(&table, 2000), 2);
+        table.all[2].failed_ns = 2000; /* tried in vain: once a round is enough */
+        assert_int_equal(memory_table_next(&table, 2000), 1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(resident_size_counts_until_there_is_better, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(private_bytes_are_scaled_by_resident_size, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(what_grows_from_nothing_counts_as_it_is, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(
+                        exact_readings_outlive_an_update_but_not_their_process, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        the_next_is_who_was_never_read_then_who_was_read_longest_ago, setup,
+                        teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
