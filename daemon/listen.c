@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The socket that clients come to, and who they are. */
+/* Those that come to the socket (listener.h), and who they are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "clients.h"
 
-#define MAX_GROUPS   65536 /* NGROUPS_MAX */
-#define SOCKET_MODE  0666  /* anyone may ask; what they are told is another matter */
-#define LISTEN_QUEUE 128
+#define MAX_GROUPS 65536 /* NGROUPS_MAX */
 
 #define GROUP_LOOKUP_US 60000000ull
 
@@ -114,58 +108,8 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
-/* ---- the socket ---- */
-
-/* Does a daemon answer there? */
-static bool socket_is_live(const struct sockaddr_un *address)
+int server_listen(struct server *s, int fd)
 {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        bool live;
-
-        if (fd < 0)
-                return false;
-        live = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-        close(fd);
-        return live;
-}
-
-int server_listen(struct server *s, const char *path, char *why, size_t why_size)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        struct stat st;
-        int r;
-
-        if (strlen(path) >= sizeof(address.sun_path)) {
-                snprintf(why, why_size,
-                         "%s: the path is longer than the %zu bytes a socket's may have", path,
-                         sizeof(address.sun_path) - 1);
-                return -ENAMETOOLONG;
-        }
-        strcpy(address.sun_path, path);
-        if (lstat(path, &st) == 0) {
-                if (!S_ISSOCK(st.st_mode)) {
-                        snprintf(why, why_size, "%s: there is something that is no socket", path);
-                        return -EEXIST;
-                }
-                if (socket_is_live(&address)) {
-                        snprintf(why, why_size, "%s: another energatd answers there", path);
-                        return -EADDRINUSE;
-                }
-                if (unlink(path) < 0) {
-                        r = -errno;
-                        snprintf(why, why_size, "%s: cannot remove the stale socket: %s", path,
-                                 strerror(-r));
-                        return r;
-                }
-        }
-        s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (s->listen_fd < 0 ||
-            bind(s->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-            chmod(path, SOCKET_MODE) < 0 || listen(s->listen_fd, LISTEN_QUEUE) < 0) {
-                r = -errno;
-                snprintf(why, why_size, "%s: %s", path, strerror(-r));
-                return r;
-        }
-        s->path = strdup(path);
-        return sd_event_add_io(s->event, &s->listen_source, s->listen_fd, EPOLLIN, on_listen, s);
+        return sd_event_add_io(s->event, &s->listen_source, s->listen_fd = fd, EPOLLIN, on_listen,
+                               s);
 }

@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "baseline.h"
-#include "config.h"
+#include "configuration.h"
+#include "directory.h"
 #include "hotplug.h"
 #include "learn.h"
+#include "listener.h"
+#include "liveness.h"
 #include "log.h"
 #include "memory.h"
+#include "privileges.h"
 #include "sampler.h"
 #include "server.h"
 #include "source_watch.h"
 
-#define DEFAULT_CONFIG "/etc/energat/energatd.conf"
-#define WHY_MAX        (CONFIG_PATH_MAX + 256)
-#define EXIT_USAGE     2
+#define WHY_MAX    (CONFIG_PATH_MAX + 256)
+#define EXIT_USAGE 2
 
 static const char usage_text[] =
         "usage: energatd [--config FILE] [--socket PATH] [--state-dir DIR] [--powercap-root DIR]\n"
@@ -64,42 +67,13 @@ static const char *key_of_option(int option)
         }
 }
 
-/* Messages of the parser, one log line each. */
-static void log_messages(FILE *messages, int level)
-{
-        char line[CONFIG_PATH_MAX + 512];
-
-        rewind(messages);
-        while (fgets(line, sizeof(line), messages)) {
-                line[strcspn(line, "\n")] = '\0';
-                log_write(level, "%s", line);
-        }
-}
-
-static int load_file(struct config *config, const char *path, bool must_exist)
-{
-        FILE *messages = tmpfile();
-        int r;
-
-        if (!messages)
-                return -errno;
-        r = config_load(config, path, messages);
-        if (r == -ENOENT && !must_exist)
-                r = 0;
-        else
-                log_messages(messages, r < 0 ? LOG_ERR : LOG_WARNING);
-        fclose(messages);
-        return r;
-}
-
 /* Defaults, then the file, then the options.  0, or the exit status + 1 to stop with. */
-static int configure(struct config *config, int argc, char **argv)
+static int configure(struct configuration *configuration, int argc, char **argv)
 {
         const char *path = NULL;
         char why[512];
-        int option, r;
+        int option;
 
-        config_defaults(config);
         while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
                 switch (option) {
                 case OPT_CONFIG:
@@ -121,84 +95,20 @@ static int configure(struct config *config, int argc, char **argv)
                         usage_text);
                 return EXIT_USAGE + 1;
         }
-        r = load_file(config, path ? path : DEFAULT_CONFIG, path != NULL);
-        if (r < 0)
-                return EXIT_FAILURE + 1;
+        configuration_init(configuration, path);
         optind = 0;
         while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
                 const char *key = key_of_option(option);
 
-                if (key && config_set(config, key, optarg, why, sizeof(why)) < 0) {
+                if (key && configuration_option(configuration, key, optarg, why, sizeof(why)) < 0) {
                         fprintf(stderr, "energatd: --%s: %s\n", strchr(key, '.') + 1, why);
                         return EXIT_USAGE + 1;
                 }
         }
-        log_set_level(log_level_from_name(config->log_level));
+        if (configuration_load(configuration) < 0)
+                return EXIT_FAILURE + 1;
+        log_set_level(log_level_from_name(configuration->config.log_level));
         return 0;
-}
-
-/* The capabilities that the configured ways of measuring need.  false: one is missing, and it was
- * said. */
-static bool have_capabilities(const struct config *config)
-{
-        static const struct {
-                cap_value_t value;
-                const char *name, *why;
-        } needed[] = {
-                {CAP_BPF, "CAP_BPF", "to load the BPF probe"},
-                {CAP_PERFMON, "CAP_PERFMON", "to attach the BPF probe"},
-        };
-        cap_t caps = cap_get_proc();
-        cap_flag_value_t admin = CAP_CLEAR;
-        bool all = true;
-
-        if (!caps)
-                return true;
-        cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &admin);
-        for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && all; i++) {
-                cap_flag_value_t has = CAP_CLEAR;
-
-                if (strcmp(config->probe, "proc") == 0)
-                        break;
-                cap_get_flag(caps, needed[i].value, CAP_EFFECTIVE, &has);
-                if (has == CAP_SET || admin == CAP_SET)
-                        continue;
-                log_error("%s is missing (%s): start energatd as root, best with "
-                          "'systemctl start energatd'",
-                          needed[i].name, needed[i].why);
-                all = false;
-        }
-        cap_free(caps);
-        return all;
-}
-
-/* The directory of the socket or of the state, if it is not there. */
-static int make_directory(const char *path)
-{
-        char copy[CONFIG_PATH_MAX];
-
-        snprintf(copy, sizeof(copy), "%s", path);
-        for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
-                if (slash)
-                        *slash = '\0';
-                if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-                        return -errno;
-                if (!slash)
-                        return 0;
-                *slash = '/';
-        }
-}
-
-static int make_parent_directory(const char *path)
-{
-        char copy[CONFIG_PATH_MAX], *slash;
-
-        snprintf(copy, sizeof(copy), "%s", path);
-        slash = strrchr(copy, '/');
-        if (!slash || slash == copy)
-                return 0;
-        *slash = '\0';
-        return make_directory(copy);
 }
 
 static void load_baseline(struct server *s)
@@ -240,9 +150,116 @@ static void raise_descriptor_limit(void)
         }
 }
 
-/* Measure and answer until told to end.  An exit status, or SOURCE_WATCH_AGAIN. */
-static int serve(const struct config *config, struct topology *topology)
+/* What outlives measuring that begins anew. */
+struct life {
+        struct configuration configuration;
+        struct topology topology;
+        struct listener listener;
+        struct liveness liveness;
+        struct privileges_user user;
+        bool dropped; /* the privileges that are not needed any more */
+};
+
+/* The directory of the state is the daemon's own. */
+static int prepare_state_directory(const struct life *life, char *why, size_t why_size)
 {
+        const char *path = life->configuration.config.state_dir;
+        int r = directory_make(path, life->user.uid, life->user.gid);
+
+        if (r < 0) {
+                log_warning("%s: cannot make the state directory: %s", path, strerror(-r));
+                return 0; /* measuring goes on without */
+        }
+        r = directory_check(path, why, why_size);
+        if (r < 0)
+                return r;
+        r = life->user.changes ? directory_hand_over(path, life->user.uid, life->user.gid) : 0;
+        if (r == -ENOTEMPTY)
+                log_warning("%s: has directories in it, so it is not energat's alone and stays "
+                            "root's: choose another server.state_dir",
+                            path);
+        else if (r < 0)
+                log_warning("%s: cannot give it to user %s: %s", path,
+                            life->configuration.config.user, strerror(-r));
+        return 0;
+}
+
+/* The directories and the socket; then never again as root. */
+static int settle(struct life *life, const struct sampler *sampler)
+{
+        const struct config *config = &life->configuration.config;
+        char parent[CONFIG_PATH_MAX], why[WHY_MAX];
+        int r;
+
+        if (life->dropped)
+                return 0;
+        r = prepare_state_directory(life, why, sizeof(why));
+        if (r < 0) {
+                log_error("cannot keep any state: %s", why);
+                return r;
+        }
+        directory_parent(config->socket, parent);
+        r = directory_make(parent, life->user.uid, life->user.gid);
+        if (r < 0)
+                snprintf(why, sizeof(why), "%s: cannot make its directory: %s", config->socket,
+                         strerror(-r));
+        else
+                r = listener_open(&life->listener, config->socket, why, sizeof(why));
+        if (r < 0) {
+                log_error("cannot listen: %s", why);
+                return r;
+        }
+        r = privileges_drop(&life->user, config, meter_source_name(sampler_meter(sampler)), why,
+                            sizeof(why));
+        if (r < 0) {
+                log_error("cannot give up privileges: %s", why);
+                return r;
+        }
+        life->dropped = true;
+        if (faccessat(AT_FDCWD, config->state_dir, W_OK | X_OK, AT_EACCESS) < 0)
+                log_warning(
+                        "%s: user %u cannot write there (%s): no baseline will be kept; give it "
+                        "to that user, or choose another server.state_dir",
+                        config->state_dir, geteuid(), strerror(errno));
+        return 0;
+}
+
+/* What 'systemctl status' shows, with more notifications (sd_notify(3)) in front. */
+static void notify_status(const struct life *life, const struct server *server,
+                          const char *notifications)
+{
+        const char *problem = life->configuration.problem;
+
+        sd_notifyf(0, "%sSTATUS=Measuring with %s, CPU time by %s, every %g ms%s%.200s",
+                   notifications, meter_source_name(sampler_meter(server->sampler)),
+                   cputime_name(sampler_cputime(server->sampler)),
+                   (double)life->configuration.config.tick_ns / 1e6,
+                   problem[0] ? "; the configuration was not reloaded: " : "", problem);
+}
+
+/* SIGHUP.  The sampler is not asked, and knows nothing of it. */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct server *server = userdata;
+        struct life *life = (struct life *)(void *)((char *)server->configuration -
+                                                    offsetof(struct life, configuration));
+        struct timespec now;
+
+        (void)source;
+        (void)info;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration again",
+                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        (void)configuration_reload(&life->configuration); /* which says all */
+        notify_status(life, server, "READY=1\n");
+        return 0;
+}
+
+/* Measure and answer until told to end.  An exit status, or SOURCE_WATCH_AGAIN. */
+static int serve(struct life *life)
+{
+        const struct config *config = &life->configuration.config;
+        struct topology *topology = &life->topology;
         struct source_config sources = source_config_of(config);
         struct sampler *sampler = NULL;
         struct server *server = NULL;
@@ -259,24 +276,19 @@ static int serve(const struct config *config, struct topology *topology)
         if ((r = sd_event_new(&event)) < 0 ||
             (r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL)) < 0 ||
             (r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL)) < 0 ||
-            (r = sd_event_set_watchdog(event, true)) < 0 ||
-            (r = server_new(&server, event, config, topology, sampler)) < 0) {
+            (r = server_new(&server, event, config, topology, sampler)) < 0 ||
+            (r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, server)) < 0) {
                 log_error("cannot start: %s", strerror(-r));
                 goto end;
         }
+        server->configuration = &life->configuration;
         load_baseline(server);
-        r = make_directory(config->state_dir);
+        r = settle(life, sampler);
         if (r < 0)
-                log_warning("%s: cannot make the state directory: %s", config->state_dir,
-                            strerror(-r));
-        r = make_parent_directory(config->socket);
-        if (r >= 0)
-                r = server_listen(server, config->socket, why, sizeof(why));
-        else
-                snprintf(why, sizeof(why), "%s: cannot make its directory: %s", config->socket,
-                         strerror(-r));
+                goto end;
+        r = server_listen(server, life->listener.fd);
         if (r < 0) {
-                log_error("cannot listen: %s", why);
+                log_error("cannot listen: %s", strerror(-r));
                 goto end;
         }
         r = hotplug_new(&hotplug, event, topology, sampler);
@@ -297,12 +309,16 @@ static int serve(const struct config *config, struct topology *topology)
         if (meter_estimated(sampler_meter(sampler)))
                 log_notice("no energy meter: energy is estimated (%s)",
                            meter_why_passed_over(sampler_meter(sampler)));
-        log_info("measuring with %s, CPU time by %s, every %g ms",
-                 meter_source_name(sampler_meter(sampler)), cputime_name(sampler_cputime(sampler)),
-                 (double)config->tick_ns / 1e6);
-        sd_notifyf(0, "READY=1\nSTATUS=Measuring with %s, CPU time by %s",
-                   meter_source_name(sampler_meter(sampler)),
-                   cputime_name(sampler_cputime(sampler)));
+        log_event(LOG_INFO,
+                  &(const struct log_event){.id = EVENT_MEASURING,
+                                            .source = meter_source_name(sampler_meter(sampler))},
+                  "measuring with %s, CPU time by %s, every %g ms",
+                  meter_source_name(sampler_meter(sampler)), cputime_name(sampler_cputime(sampler)),
+                  (double)config->tick_ns / 1e6);
+        r = liveness_start(&life->liveness, server);
+        if (r < 0)
+                log_warning("the watchdog is not fed: %s", strerror(-r));
+        notify_status(life, server, "READY=1\n");
         r = source_watch_start(server);
         if (r >= 0)
                 r = sd_event_loop(event);
@@ -315,6 +331,7 @@ static int serve(const struct config *config, struct topology *topology)
         memory_free(server->memory);
         server->memory = NULL;
         sampler_stop(sampler);
+        liveness_stop(&life->liveness);
 end:
         hotplug_free(hotplug);
         server_free(server);
@@ -327,32 +344,34 @@ end:
 
 int main(int argc, char **argv)
 {
-        struct config config;
-        struct topology topology;
+        static struct life life = {.listener.fd = -1};
         sigset_t signals;
         int r;
 
-        r = configure(&config, argc, argv);
+        r = configure(&life.configuration, argc, argv);
         if (r)
                 return r - 1;
-        if (!have_capabilities(&config))
+        if (!privileges_suffice(&life.configuration.config))
                 return EXIT_FAILURE;
+        privileges_user(&life.user, life.configuration.config.user);
         /* For sd-event; the sampler's thread inherits the mask and is never interrupted. */
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
         sigprocmask(SIG_BLOCK, &signals, NULL);
         signal(SIGPIPE, SIG_IGN);
         raise_descriptor_limit();
-        r = topology_init(&topology, "/sys");
+        r = topology_init(&life.topology, "/sys");
         if (r < 0) {
                 log_error("cannot read the machine's topology from /sys/devices/system: %s",
                           strerror(-r));
                 return EXIT_FAILURE;
         }
         do
-                r = serve(&config, &topology);
+                r = serve(&life);
         while (r == SOURCE_WATCH_AGAIN);
-        topology_deinit(&topology);
+        listener_close(&life.listener);
+        topology_deinit(&life.topology);
         return r;
 }

@@ -5,13 +5,9 @@
 #include "io.energat.varlink.h"
 
 const struct method energat_methods[] = {
-        {"GetStatus", method_status},
-        {"Check", method_check},
-        {"Follow", method_follow},
-        {"Detach", method_detach},
-        {"GetRows", method_rows},
-        {"Calibrate", method_calibrate},
-        {"GetSensors", method_sensors},
-        {"GetOwnRows", method_own_rows},
-        {NULL, NULL},
+        {"GetStatus", method_status},   {"Check", method_check},
+        {"Follow", method_follow},      {"Detach", method_detach},
+        {"GetRows", method_rows},       {"Calibrate", method_calibrate},
+        {"GetSensors", method_sensors}, {"GetOwnRows", method_own_rows},
+        {"GetConfig", method_config},   {NULL, NULL},
 };

@@ -17,9 +17,6 @@
 #include "log.h"
 
 #define NS_PER_S 1000000000ull
-/* Above every ordinary thread, below the kernel's own real-time threads: a tick takes some ten us.
- */
-#define TICK_PRIORITY 1
 /* A counter that the highest power takes round in fewer ticks may do it twice unseen when one is
  * late. */
 #define WRAP_TICKS 2
@@ -371,7 +368,7 @@ fail:
 
 static int thread_make(struct sampler *s)
 {
-        struct sched_param param = {.sched_priority = TICK_PRIORITY};
+        struct sched_param param = {.sched_priority = SAMPLER_PRIORITY};
         pthread_attr_t attr;
         int r;
 

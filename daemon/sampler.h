@@ -29,6 +29,10 @@
 #include "meter.h"
 #include "topology.h"
 
+/* Of the thread, SCHED_FIFO: above every ordinary one, below the kernel's own; a tick takes some
+ * ten us. */
+#define SAMPLER_PRIORITY 1
+
 struct sampler;
 
 /* Open meter and accounting as configured.  On failure a negative errno, and `why` (2048 bytes)

@@ -24,13 +24,20 @@ static void on_fault_news(struct letter *letter)
 
         for (size_t i = 0; i < n && i < news->ndomains; i++) {
                 const struct fault *now = &news->faults[i];
+                struct log_event event = {.id = EVENT_FAULT_BEGINS,
+                                          .domain = domains[i].label,
+                                          .source = meter_source_name(sampler_meter(s->sampler)),
+                                          .fault = fault_name(now->kind)};
 
                 if (now->kind != s->faults[i].kind && now->kind != FAULT_NONE) {
                         fault_text(now, text, sizeof(text));
-                        log_warning("domain %s %s", domains[i].label, text);
+                        log_event(LOG_WARNING, &event, "domain %s %s", domains[i].label, text);
                 } else if (now->kind != s->faults[i].kind) {
-                        log_notice("domain %s is well again, after %llu faulty readings in all",
-                                   domains[i].label, (unsigned long long)now->count);
+                        event.id = EVENT_FAULT_ENDS;
+                        event.fault = fault_name(now->last);
+                        log_event(LOG_NOTICE, &event,
+                                  "domain %s is well again, after %llu faulty readings in all",
+                                  domains[i].label, (unsigned long long)now->count);
                 }
                 s->faults[i] = *now;
         }
@@ -109,15 +116,10 @@ void server_free(struct server *s)
         sd_event_source_disable_unref(s->listen_source);
         sd_event_source_disable_unref(s->mailbox_source);
         sd_event_source_disable_unref(s->source_timer);
-        if (s->listen_fd >= 0)
-                close(s->listen_fd);
         if (s->spare_fd >= 0)
                 close(s->spare_fd);
-        if (s->path)
-                unlink(s->path);
         mailbox_deinit(&s->mailbox);
         own_rows_free(s->own_rows);
-        free(s->path);
         free(s->baseline);
         free(s);
 }

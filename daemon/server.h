@@ -46,6 +46,7 @@ struct call {
 struct server {
         sd_event *event;
         const struct config *config;
+        struct configuration *configuration; /* which config is the part in force of */
         struct sampler *sampler;
         const struct topology *topology;
         struct mailbox mailbox; /* letters to the main thread */
@@ -57,7 +58,6 @@ struct server {
         int spare_fd; /* given up to accept, and refuse, a client when there are no others */
         int listen_fd, epoll_fd;
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
-        char *path;              /* to unlink at the end; NULL: the socket was given to us */
         struct memory *memory;   /* NULL: no dram domain */
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
@@ -79,11 +79,8 @@ int server_new(struct server **ret, sd_event *event, const struct config *config
                const struct topology *topology, struct sampler *sampler);
 void server_free(struct server *s);
 
-/*
- * Make the socket: a stale one is replaced, one that a daemon answers on is -EADDRINUSE.
- * `why` (512 bytes) says what happened on failure.
- */
-int server_listen(struct server *s, const char *path, char *why, size_t why_size);
+/* Take clients from a socket that listens (listener.h) and outlives the server. */
+int server_listen(struct server *s, int fd);
 
 /* Where the static part comes from (io.energat), and what the learner lacks, or NULL. */
 const char *server_baseline(const struct server *s, const char **lacking);
@@ -111,6 +108,7 @@ void method_follow(struct call *call);
 void method_detach(struct call *call);
 void method_calibrate(struct call *call);
 void method_check(struct call *call);
+void method_config(struct call *call);
 void method_status(struct call *call);
 void method_rows(struct call *call);
 void method_own_rows(struct call *call);

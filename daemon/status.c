@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "access.h"
+#include "configuration.h"
 #include "learn.h"
 #include "report_json.h"
 #include "row_copy.h"
@@ -218,6 +219,7 @@ static json_t *all_warnings(struct look *look)
         warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
         if (look->server->baseline_problem[0] && !look->server->baseline_missing)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
+        configuration_warnings(look->server->configuration, warnings);
         return warnings;
 }
 

@@ -40,7 +40,8 @@ RIG=$(mktemp -d "${TMPDIR:-/tmp}/energat-rig.XXXXXX") || exit 1
 chmod 0755 "$RIG" # other users have to reach the socket
 mkdir "$RIG/state" "$RIG/bin"
 mkdir -m 1777 "$RIG/shared" # where other users may write
-printf '# the rig: defaults\n' >"$RIG/energatd.conf"
+# A user who is on every machine, so that what the daemon does later is done without root's rights.
+printf '[daemon]\nuser = nobody\n' >"$RIG/energatd.conf"
 
 # --- what a test says -----------------------------------------------------------------------------
 

@@ -252,6 +252,20 @@ def check(daemon):
     require(reply["lines"], "Check: no lines")
 
 
+def config(daemon):
+    """Every key of the file that is installed, with its value; for everybody."""
+    reply = daemon.call("GetConfig")
+    settings = {s["key"]: s for s in reply["settings"]}
+    require(settings["server.socket"]["value"] == sys.argv[1], str(settings["server.socket"]))
+    require(settings["server.socket"]["origin"] == "option", str(settings["server.socket"]))
+    require(settings["daemon.user"]["origin"] == "file", str(settings["daemon.user"]))
+    require(settings["daemon.user"]["line"] == 2, str(settings["daemon.user"]))
+    require(settings["model.gamma"] == {"key": "model.gamma", "value": "0.3", "origin": "default",
+                                        "line": None, "takes_effect": "reload", "waiting": None},
+            str(settings["model.gamma"]))
+    require(reply["found"] and reply["problem"] is None, str(reply))
+
+
 def sensors(daemon):
     reply = daemon.call("GetSensors")
     require(any(s["used"] for s in reply["sources"]), "GetSensors: no source is in use")
@@ -419,13 +433,13 @@ def denied(daemon):
                                ("Calibrate", {"force": True})):
         daemon.refused(method, parameters, f"{NAME}.Denied")
     # and what is for everybody is the same for them
-    for method in ("GetStatus", "Check"):
+    for method in ("GetStatus", "Check", "GetConfig"):
         daemon.call(method)
 
 
 def complete(daemon):
     """Every declared method, type of reply and error that can be had is in a scenario here."""
-    tried = {"GetStatus", "Check", "GetSensors", "GetRows", "GetOwnRows", "Follow", "Detach", "Calibrate"}
+    tried = {"GetStatus", "Check", "GetSensors", "GetRows", "GetOwnRows", "Follow", "Detach", "Calibrate", "GetConfig"}
     require(set(daemon.interface.methods) == tried,
             f"tested: {sorted(tried)}, declared: {sorted(daemon.interface.methods)}")
     known = {"NoSuchProcess", "NoSuchTarget", "Denied", "Busy", "TooMany", "Failed"}
@@ -443,7 +457,7 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, check, sensors, rows, own_rows, follow, follow_once,
+    describes_itself, unknown_names, status, check, config, sensors, rows, own_rows, follow, follow_once,
     names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 

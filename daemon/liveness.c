@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "liveness.h"
+
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "log.h"
+
+#define NS_PER_US 1000ull
+#define NS_PER_S  1e9
+/* Questions in a watchdog's time: one may be late without harm. */
+#define QUESTIONS 4
+/* Ticks come late on a machine that stalls; a clock that has stopped makes none at all. */
+#define GRACE_TICKS 2
+
+static struct liveness *liveness_of(struct letter *letter, size_t offset)
+{
+        return (struct liveness *)(void *)((char *)letter - offset);
+}
+
+static uint64_t monotonic_ns(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* In the sampler. */
+static void run_ask(struct letter *letter)
+{
+        struct liveness *l = liveness_of(letter, offsetof(struct liveness, there));
+        struct sampler *s = l->server->sampler;
+        uint64_t now_ns, started_ns;
+        const uint64_t *sums = sampler_sums(s, &now_ns, &started_ns);
+
+        l->ticks = *machine_sum(sampler_accounts(s), (uint64_t *)(uintptr_t)sums, SUM_TICKS);
+        mailbox_push(&l->server->mailbox, &l->back);
+}
+
+static void on_back(struct letter *letter)
+{
+        struct liveness *l = liveness_of(letter, offsetof(struct liveness, back));
+        uint64_t now = monotonic_ns();
+
+        l->asked = false;
+        if (l->ticks != l->ticks_before) {
+                l->ticks_before = l->ticks;
+                l->ticked_ns = now;
+        }
+        if (now - l->ticked_ns > l->grace_ns)
+                return;
+        l->said = false;
+        sd_notify(0, "WATCHDOG=1");
+}
+
+static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+        struct liveness *l = userdata;
+        uint64_t quiet_ns = monotonic_ns() - l->ticked_ns;
+
+        (void)usec;
+        if (quiet_ns > l->grace_ns && !l->said) {
+                log_event(LOG_ERR, &(const struct log_event){.id = EVENT_STALLED},
+                          "the sampler has made no tick for %.1f s: the watchdog is not fed any "
+                          "more",
+                          (double)quiet_ns / NS_PER_S);
+                l->said = true;
+        }
+        if (!l->asked) {
+                l->asked = true;
+                sampler_post(l->server->sampler, &l->there);
+        }
+        return sd_event_source_set_time_relative(timer, l->period_ns / NS_PER_US) < 0
+                       ? 0
+                       : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+int liveness_start(struct liveness *l, struct server *server)
+{
+        uint64_t watchdog_us;
+        int r = sd_watchdog_enabled(0, &watchdog_us);
+
+        *l = (struct liveness){.server = server, .there.deliver = run_ask, .back.deliver = on_back};
+        if (r <= 0)
+                return r;
+        l->period_ns = watchdog_us * NS_PER_US / QUESTIONS;
+        l->grace_ns = watchdog_us * NS_PER_US / 2;
+        if (l->grace_ns < GRACE_TICKS * server->config->tick_ns)
+                l->grace_ns = GRACE_TICKS * server->config->tick_ns;
+        l->ticked_ns = monotonic_ns();
+        return sd_event_add_time_relative(server->event, &l->timer, CLOCK_MONOTONIC,
+                                          l->period_ns / NS_PER_US, 1, on_timer, l);
+}
+
+void liveness_stop(struct liveness *l)
+{
+        l->timer = sd_event_source_disable_unref(l->timer);
+}
