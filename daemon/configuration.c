@@ -76,9 +76,9 @@ static int read_all(struct configuration *c, struct config *config, const struct
         FILE *stream = open_memstream(&messages, &size);
         int r;
 
+        config_defaults(config);
         if (!stream)
                 return -errno;
-        config_defaults(config);
         r = config_load(config, c->path, stream);
         c->found = r != -ENOENT;
         if (fclose(stream) != 0 && r >= 0)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,7 +71,20 @@ int directory_check(const char *path, char *why, size_t why_size)
         return 0;
 }
 
-/* Each entry in turn.  change: give regular files of root's away; otherwise only look. */
+/* change: give a regular file of root's away; otherwise only look. */
+static int entry_hand_over(int fd, const char *name, bool change, uid_t uid, gid_t gid)
+{
+        struct stat st;
+
+        if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -ENOTEMPTY;
+        if (!change || !S_ISREG(st.st_mode) || st.st_uid != 0 || st.st_nlink != 1)
+                return 0;
+        return fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 static int each_entry(int fd, bool change, uid_t uid, gid_t gid)
 {
         int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
@@ -83,37 +97,37 @@ static int each_entry(int fd, bool change, uid_t uid, gid_t gid)
                         close(copy);
                 return r;
         }
-        while (r == 0 && (entry = readdir(dir))) {
-                struct stat st;
-
-                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                        continue;
-                if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                        r = -errno;
-                else if (S_ISDIR(st.st_mode))
-                        r = -ENOTEMPTY;
-                else if (change && S_ISREG(st.st_mode) && st.st_uid == 0 && st.st_nlink == 1 &&
-                         fchownat(fd, entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-                        r = -errno;
-        }
+        while (r == 0 && (entry = readdir(dir)))
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                        r = entry_hand_over(fd, entry->d_name, change, uid, gid);
         closedir(dir);
+        return r;
+}
+
+static int hand_over(int fd, uid_t uid, gid_t gid)
+{
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != 0 || uid == 0)
+                return 0;
+        r = each_entry(fd, false, uid, gid);
+        if (r == 0)
+                r = each_entry(fd, true, uid, gid);
+        if (r == 0 && fchown(fd, uid, gid) < 0)
+                r = -errno;
         return r;
 }
 
 int directory_hand_over(const char *path, uid_t uid, gid_t gid)
 {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-        struct stat st;
 
         if (fd < 0)
                 return -errno;
-        if (fstat(fd, &st) < 0)
-                r = -errno;
-        else if (st.st_uid != 0 || uid == 0)
-                r = 0;
-        else if ((r = each_entry(fd, false, uid, gid)) == 0 &&
-                 (r = each_entry(fd, true, uid, gid)) == 0 && fchown(fd, uid, gid) < 0)
-                r = -errno;
+        r = hand_over(fd, uid, gid);
         close(fd);
         return r;
 }

@@ -30,25 +30,19 @@ static uint64_t monotonic_ns(void)
 static void run_ask(struct letter *letter)
 {
         struct liveness *l = liveness_of(letter, offsetof(struct liveness, there));
-        struct sampler *s = l->server->sampler;
-        uint64_t now_ns, started_ns;
-        const uint64_t *sums = sampler_sums(s, &now_ns, &started_ns);
+        uint64_t started_ns;
 
-        l->ticks = *machine_sum(sampler_accounts(s), (uint64_t *)(uintptr_t)sums, SUM_TICKS);
+        (void)sampler_sums(l->server->sampler, &l->ticked_ns, &started_ns);
         mailbox_push(&l->server->mailbox, &l->back);
 }
 
 static void on_back(struct letter *letter)
 {
         struct liveness *l = liveness_of(letter, offsetof(struct liveness, back));
-        uint64_t now = monotonic_ns();
 
         l->asked = false;
-        if (l->ticks != l->ticks_before) {
-                l->ticks_before = l->ticks;
-                l->ticked_ns = now;
-        }
-        if (now - l->ticked_ns > l->grace_ns)
+        l->known_ns = l->ticked_ns;
+        if (monotonic_ns() - l->known_ns > l->grace_ns)
                 return;
         l->said = false;
         sd_notify(0, "WATCHDOG=1");
@@ -57,7 +51,7 @@ static void on_back(struct letter *letter)
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 {
         struct liveness *l = userdata;
-        uint64_t quiet_ns = monotonic_ns() - l->ticked_ns;
+        uint64_t quiet_ns = monotonic_ns() - l->known_ns;
 
         (void)usec;
         if (quiet_ns > l->grace_ns && !l->said) {
@@ -71,9 +65,8 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
                 l->asked = true;
                 sampler_post(l->server->sampler, &l->there);
         }
-        return sd_event_source_set_time_relative(timer, l->period_ns / NS_PER_US) < 0
-                       ? 0
-                       : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+        sd_event_source_set_time_relative(timer, l->period_ns / NS_PER_US);
+        return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
 int liveness_start(struct liveness *l, struct server *server)
@@ -88,7 +81,7 @@ int liveness_start(struct liveness *l, struct server *server)
         l->grace_ns = watchdog_us * NS_PER_US / 2;
         if (l->grace_ns < GRACE_TICKS * server->config->tick_ns)
                 l->grace_ns = GRACE_TICKS * server->config->tick_ns;
-        l->ticked_ns = monotonic_ns();
+        l->known_ns = monotonic_ns();
         return sd_event_add_time_relative(server->event, &l->timer, CLOCK_MONOTONIC,
                                           l->period_ns / NS_PER_US, 1, on_timer, l);
 }

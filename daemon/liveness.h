@@ -18,8 +18,8 @@ struct liveness {
         uint64_t period_ns; /* between two questions; 0: there is no watchdog */
         uint64_t grace_ns;  /* without a tick */
         bool asked, said;   /* a question is on its way; that ticks are missing was logged */
-        uint64_t ticks;     /* in the sampler's answer */
-        uint64_t ticks_before, ticked_ns;
+        uint64_t ticked_ns; /* when the last tick was made: the sampler's answer */
+        uint64_t known_ns;  /* the same, of the last answer that has come */
 };
 
 /*
