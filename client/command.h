@@ -28,8 +28,10 @@ struct command {
         bool is_option; /* energat --NAME */
         bool takes_pid; /* energat --NAME PID */
         bool takes_arguments;
-        bool needs_nothing;  /* works with settings that cannot be read, too */
-        uint64_t options;    /* OPTION_* that it takes */
+        bool arguments_optional;  /* though it takes them */
+        unsigned int takes_files; /* so many words must be given, and they name files */
+        bool needs_nothing;       /* works with settings that cannot be read, too */
+        uint64_t options;         /* OPTION_* that it takes */
         const char *formats; /* of --format, separated by spaces, the usual one first; NULL: text
                                 json */
         const char *usage;   /* behind "energat " */

@@ -12,6 +12,7 @@
 #include "power.h"
 #include "report.h"
 #include "report_text.h"
+#include "run_bench.h"
 #include "text.h"
 
 struct run {
@@ -138,7 +139,7 @@ static int run(const struct options *options)
 {
         __attribute__((cleanup(run_deinit))) struct run r = {
                 .options = options,
-                .factors = IMPACT_FACTORS_NONE,
+                .factors = impact_factors_of(options->settings),
                 .signals = SIGNALS_NONE,
         };
         const struct measure measure = {
@@ -152,6 +153,8 @@ static int run(const struct options *options)
         __attribute__((cleanup(measured_deinit))) struct measured m = {0};
         int status;
 
+        if (options->given & (OPTION_REPEAT | OPTION_WARMUP | OPTION_COMPARE))
+                return run_bench(options, &r.factors);
         status = start(&r);
         if (status == STATUS_OK)
                 status = measure_run(&m, &measure);
@@ -163,13 +166,15 @@ const struct command command_run = {
         .is_verb = true,
         .takes_arguments = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
-                   OPTION_GAMMA | OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD,
+                   OPTION_GAMMA | OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD | OPTION_RAW |
+                   OPTION_REPEAT | OPTION_WARMUP | OPTION_COMPARE | OPTION_COST,
         .usage = "run [options] -- CMD ARGS...",
         .summary = "run CMD and say how many joules it used",
         .details =
                 "Counts from CMD's first instruction to the end of its last descendant.  The exit\n"
                 "status is CMD's.  The result goes to stderr, with --format json to stdout.\n",
         .example = "  energat run -- make -j8               what a build costs\n"
-                   "  energat run --format json -- ./bench  the same for a program to read\n",
+                   "  energat run --format json -- ./bench  the same for a program to read\n"
+                   "  energat run --repeat 10 --compare './new' -- ./old\n",
         .run = run,
 };

@@ -2,11 +2,26 @@
 #include "impact.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "report.h"
 
 #define J_PER_WH  3600.0
 #define J_PER_KWH 3.6e6
+
+struct impact_factors impact_factors_of(const struct settings *settings)
+{
+        const char *unit = settings_text(settings, SETTING_PRICE_UNIT);
+        struct impact_factors f = {
+                .pue = settings_number(settings, SETTING_PUE),
+                .emissions_g_per_kwh = settings_number(settings, SETTING_EMISSIONS_FACTOR),
+                .price_per_kwh = settings_number(settings, SETTING_PRICE_FACTOR),
+                .overhead_w = settings_number(settings, SETTING_POWER_OVERHEAD),
+        };
+
+        snprintf(f.price_unit, sizeof(f.price_unit), "%s", unit ? unit : "");
+        return f;
+}
 
 struct impact impact_of(const struct impact_factors *f, double energy_j)
 {
@@ -46,16 +61,21 @@ static json_t *part_json(struct impact i)
                          number(i.energy_wh), "co2_g", number(i.co2_g), "cost", number(i.cost));
 }
 
+json_t *impact_factors_json(const struct impact_factors *f)
+{
+        return json_pack("{s:f, s:o, s:o, s:s, s:f}", "pue", f->pue, "emissions_factor",
+                         number(f->emissions_g_per_kwh), "price_factor", number(f->price_per_kwh),
+                         "price_unit", f->price_unit, "power_overhead", f->overhead_w);
+}
+
 json_t *impact_json(const struct impact_factors *f, const json_t *report)
 {
         double machine_s = report_machine_s(report);
 
         return json_pack(
-                "{s:o, s:o, s:o, s:{s:f, s:o, s:o, s:s, s:f}}", "attributed",
+                "{s:o, s:o, s:o, s:o}", "attributed",
                 part_json(impact_of(f, impact_total_j(report, "attributed"))), "share",
                 part_json(impact_of(f, impact_total_j(report, "share"))), "machine",
                 part_json(impact_of_machine(f, impact_total_j(report, "machine"), machine_s)),
-                "factors", "pue", f->pue, "emissions_factor", number(f->emissions_g_per_kwh),
-                "price_factor", number(f->price_per_kwh), "price_unit", f->price_unit,
-                "power_overhead", f->overhead_w);
+                "factors", impact_factors_json(f));
 }

@@ -14,7 +14,8 @@
 #pragma once
 
 #include <jansson.h>
-#include <math.h>
+
+#include "settings.h"
 
 #define IMPACT_UNIT_MAX 16
 
@@ -26,8 +27,8 @@ struct impact_factors {
         char price_unit[IMPACT_UNIT_MAX];
 };
 
-#define IMPACT_FACTORS_NONE \
-        ((struct impact_factors){.pue = 1, .emissions_g_per_kwh = NAN, .price_per_kwh = NAN})
+/* Those in force. */
+struct impact_factors impact_factors_of(const struct settings *settings);
 
 struct impact {
         double energy_j, energy_wh;
@@ -46,3 +47,5 @@ json_t *impact_json(const struct impact_factors *f, const json_t *report);
 
 /* Package and dram of a part of a report; NAN when neither is known. */
 double impact_total_j(const json_t *report, const char *part);
+
+json_t *impact_factors_json(const struct impact_factors *f);

@@ -31,6 +31,7 @@ struct run {
         struct follow fine; /* a second stream of shorter intervals; connection NULL: none */
         struct child child;
         int interrupted;       /* the signal that asked for an end, 0: none has */
+        uint64_t released_ns;  /* CMD has begun */
         uint64_t exited_ns;    /* CMD has exited */
         double exited_at_s;    /* the same in seconds since 1970, to compare with reports */
         uint64_t ended_ns;     /* the stream has ended, well or not */
@@ -258,6 +259,7 @@ static int attach(struct run *r)
                 if (event < 0)
                         return command_failed(r->follow.connection, r->options, event);
         }
+        r->released_ns = clock_now_ns();
         error = child_release(&r->child);
         if (error < 0) {
                 text_message("%s: cannot be started: %s", command_name(r), strerror(-error));
@@ -519,6 +521,7 @@ int measure_run(struct measured *ret, const struct measure *m)
         if (status != STATUS_OK)
                 return status;
         ret->status = r.abandoned ? STATUS_SIGNAL + r.interrupted : r.child.status;
+        ret->wall_s = r.abandoned ? NAN : (double)(r.exited_ns - r.released_ns) / (double)NS_PER_S;
         ret->report = follow_result(&r.follow);
         if (ret->report && add_warnings(&r, ret->report) < 0) {
                 json_decref(ret->report);

@@ -40,6 +40,7 @@ struct measure {
 struct measured {
         json_t *report;  /* NULL: nothing is known, and it was said why */
         int status;      /* of CMD, as a shell has it */
+        double wall_s;   /* from its first instruction to its exit, by the clock; NAN: not known */
         int interrupted; /* the last signal that asked for an end meanwhile, or 0 */
 };
 

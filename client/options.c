@@ -18,6 +18,11 @@
 /* Of an option: longer ones are not known anyway */
 #define OPTION_NAME_MAX 64
 #define MOST_ITERATIONS 1000000000
+#define MOST_RUNS       100000
+/* Four weeks: a recording may be that long */
+#define LONGEST_RECORD_S (28.0 * 86400)
+/* MAX_ARG_STRLEN of Linux (include/uapi/linux/binfmts.h), less the NUL */
+#define LONGEST_WORD 131071
 /* What a command takes for --format unless it says otherwise */
 #define USUAL_FORMATS "text json"
 
@@ -83,6 +88,17 @@ static const struct option_row {
          "its currency (EUR)"},
         {"power-overhead", 0, OPTION_COST, KIND_SETTING, SETTING_POWER_OVERHEAD, 0, "W",
          "power of the machine that no counter sees"},
+        {"raw", 0, OPTION_RAW, KIND_STRING, FIELD(raw), PATH_MAX, "FILE",
+         "also record every tick, or every second where no more is allowed"},
+        {"repeat", 0, OPTION_REPEAT, KIND_COUNT, FIELD(repeat), MOST_RUNS, "N",
+         "measure N runs: mean, spread, confidence interval"},
+        {"warmup", 0, OPTION_WARMUP, KIND_COUNT, FIELD(warmup), MOST_RUNS, "N",
+         "N runs before these, which do not count"},
+        {"compare", 0, OPTION_COMPARE, KIND_STRING, FIELD(compare), LONGEST_WORD, "'CMD2'",
+         "run CMD and CMD2 in turn, and say whether they differ"},
+        {"all", 'a', OPTION_ALL, KIND_FLAG, FIELD(all), 0, NULL, "every process of the machine"},
+        {"duration", 0, OPTION_DURATION, KIND_NUMBER, FIELD(duration_s), LONGEST_RECORD_S, "S",
+         "with --all: end after S seconds (at Ctrl-C)"},
         {"rapl-period", 0, OPTION_RAPL_PERIOD, KIND_NUMBER, FIELD(rapl_period_s), LONGEST_S, "S",
          "accepted for EnergAt's sake; the daemon sets the sampling period"},
 #undef FIELD
@@ -319,6 +335,10 @@ static int parse_word(struct parser *p, const char *word)
                 take_arguments(p);
                 return 0;
         }
+        if (p->command && p->options->file_count < p->command->takes_files) {
+                p->options->files[p->options->file_count++] = word;
+                return 0;
+        }
         if (!p->command && strcmp(word, "help") == 0) {
                 p->options->help = true;
                 return 0;
@@ -383,7 +403,11 @@ static int check_complete(struct parser *p)
                                       option_rows[i].name, p->command->name);
         if (p->command->takes_pid && !p->options->pid)
                 return refuse(p, "'%s' needs a process id", p->command->name);
-        if (p->command->takes_arguments && p->options->argument_count == 0)
+        if (p->options->file_count < p->command->takes_files)
+                return refuse(p, "'%s' needs the name of %s", p->command->name,
+                              p->command->takes_files == 1 ? "a file" : "two files");
+        if (p->command->takes_arguments && !p->command->arguments_optional &&
+            p->options->argument_count == 0)
                 return refuse(p, "'%s' needs a command to start", p->command->name);
         if (!p->command->takes_arguments && p->options->argument_count > 0)
                 return refuse(p, "unexpected argument '%s'", p->options->arguments[0]);
@@ -409,6 +433,7 @@ int options_parse(struct options *o, struct settings *settings, int argc, char *
                 .settings = settings,
                 .base_period_s = NAN,
                 .rapl_period_s = NAN,
+                .duration_s = NAN,
         };
         why[0] = '\0';
         while (r == 0 && p.next < argc) {

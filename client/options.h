@@ -41,20 +41,32 @@
 #define OPTION_FILTER      OPTION_BIT(20)
 #define OPTION_USER        OPTION_BIT(21)
 #define OPTION_TREE        OPTION_BIT(22)
+#define OPTION_RAW         OPTION_BIT(23)
+#define OPTION_REPEAT      OPTION_BIT(24)
+#define OPTION_WARMUP      OPTION_BIT(25)
+#define OPTION_COMPARE     OPTION_BIT(26)
+#define OPTION_ALL         OPTION_BIT(27)
+#define OPTION_DURATION    OPTION_BIT(28)
+
+/* Words that name files, of the commands that take such. */
+#define OPTIONS_MAX_FILES 2
 
 struct options {
         uint64_t given; /* OPTION_* */
         /* In force for all keys, whether from the command line or elsewhere.  Not owned. */
         struct settings *settings;
-        const char *socket, *name, *output;
+        const char *socket, *name, *output, *raw, *compare;
         const char *format; /* one of the command's formats */
         bool json;          /* that is "json" */
-        bool no_wait, force, online, show_default, batch, tree;
-        double interval_s, gamma, delta;     /* NAN: the daemon's */
-        double base_period_s, rapl_period_s; /* NAN: not given */
+        bool no_wait, force, online, show_default, batch, tree, all;
+        double interval_s, gamma, delta;                 /* NAN: the daemon's */
+        double base_period_s, rapl_period_s, duration_s; /* NAN: not given */
         long long windows, iterations;
+        long long repeat, warmup; /* 0: not given */
         const char *filter, *user;
-        long long pid;    /* of --pid */
+        long long pid; /* of --pid */
+        const char *files[OPTIONS_MAX_FILES];
+        unsigned int file_count;
         char **arguments; /* CMD and its arguments, ended by NULL */
         int argument_count;
         bool help; /* --help beside another command: about that one */

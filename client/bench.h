@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Repeated runs of one command, or of two that are compared: the runs, and what follows from them.
+ *
+ * Runs that failed (exit status not 0), and those that brought no result, are kept and shown, and
+ * left out of all statistics: what a broken run costs says nothing of a good one.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "impact.h"
+#include "statistics.h"
+
+/* What is compared, package and dram together. */
+enum bench_metric { BENCH_ATTRIBUTED, BENCH_SHARE, BENCH_DURATION, BENCH_CPU, BENCH_METRICS };
+
+#define BENCH_COMMANDS 2
+
+struct bench_run {
+        int command; /* 0, or 1: the one of --compare */
+        bool warmup;
+        int status;
+        bool counts; /* in the statistics */
+        double values[BENCH_METRICS];
+        json_t *report; /* NULL: it brought none */
+};
+
+struct bench {
+        const char *commands[BENCH_COMMANDS]; /* as the user wrote them; [1] NULL: no comparison */
+        struct bench_run *runs;
+        size_t count, room;
+        size_t wanted;  /* runs that were asked for, without warm-up */
+        bool cut_short; /* by a signal, or because the daemon was lost */
+};
+
+const char *bench_metric_key(enum bench_metric metric);  /* "share_j" */
+const char *bench_metric_unit(enum bench_metric metric); /* "J" or "s" */
+const char *bench_metric_text(enum bench_metric metric); /* "share" */
+
+/* wall_s: of the command alone, by the clock.  Takes the report over; it may be NULL.  0 or
+ * -ENOMEM. */
+int bench_add(struct bench *b, int command, bool warmup, int status, double wall_s, json_t *report);
+void bench_deinit(struct bench *b);
+
+/* Runs that were measured, without warm-up; and those of them that failed. */
+size_t bench_measured(const struct bench *b);
+size_t bench_failed(const struct bench *b);
+
+/* 0 or -ENOMEM */
+int bench_statistics(const struct bench *b, int command, enum bench_metric metric,
+                     struct statistics *ret);
+int bench_compare(const struct bench *b, enum bench_metric metric, struct comparison *ret);
+/* outliers[i] of runs[i]: a bit (1 << metric) for each in which it is one.  Room for b->count. */
+int bench_outliers(const struct bench *b, unsigned int *outliers);
+
+/* The object that --format json prints.  New reference or NULL. */
+json_t *bench_json(const struct bench *b, const struct impact_factors *factors);
