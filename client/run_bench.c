@@ -9,6 +9,7 @@
 #include <wordexp.h>
 
 #include "bench.h"
+#include "bench_record.h"
 #include "bench_text.h"
 #include "command.h"
 #include "measure.h"
@@ -25,6 +26,7 @@ struct repeated {
         struct bench bench;
         struct signals signals;
         struct output_file output;
+        struct record_writer raw;
         struct progress progress;
         char line[COMMAND_LINE_MAX]; /* CMD as one line */
         char **arguments[BENCH_COMMANDS];
@@ -109,6 +111,8 @@ static int one_run(struct repeated *r, int command, bool warmup)
                 text_message("%s", strerror(ENOMEM));
                 return STATUS_FAILED;
         }
+        if (r->options->raw)
+                record_write(&r->raw, "run", bench_record_run(&r->bench));
         return STATUS_OK;
 }
 
@@ -202,6 +206,14 @@ static int prepare(struct repeated *r)
                         return STATUS_FAILED;
                 }
         }
+        if (o->raw) {
+                error = record_open(&r->raw, o->raw,
+                                    record_header("bench", r->bench.commands[0], o->arguments, 0));
+                if (error < 0) {
+                        text_message("cannot write %s: %s", o->raw, strerror(-error));
+                        return STATUS_FAILED;
+                }
+        }
         error = measure_open_signals(&r->signals);
         if (error < 0) {
                 text_message("signals cannot be waited for: %s", strerror(-error));
@@ -214,6 +226,7 @@ static void repeated_deinit(struct repeated *r)
 {
         signals_close(&r->signals);
         output_file_deinit(&r->output);
+        record_close(&r->raw);
         bench_deinit(&r->bench);
         if (r->has_words)
                 wordfree(&r->words);
@@ -235,6 +248,8 @@ int run_bench(const struct options *o, const struct impact_factors *factors)
         r.bench.wanted = rounds * (o->compare ? 2 : 1);
         status = all_rounds(&r, (size_t)o->warmup, rounds);
         r.bench.cut_short = status != STATUS_OK;
+        if (o->raw)
+                record_write(&r.raw, "end", bench_record_end(&r.bench));
         signals_close(&r.signals);
         if (r.bench.count == 0) /* it was said why */
                 return status;

@@ -11,7 +11,7 @@ BUILD=(
         gcc libc6-dev make cmake pkg-config # cmake 3.25 or later
         clang                               # compiles the BPF probe
         libbpf-dev libnuma-dev libcap-dev libjansson-dev libsystemd-dev
-        libinih-dev libncurses-dev
+        libinih-dev libgsl-dev libncurses-dev libhdf5-dev
 )
 TEST=(
         libcmocka-dev jq python3 util-linux

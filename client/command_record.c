@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * energat record: keep what a command, or the whole machine, uses over time in a file that
+ * `energat report` shows.
+ */
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "machine_deltas.h"
+#include "measure.h"
+#include "record.h"
+#include "report.h"
+#include "row_deltas.h"
+#include "text.h"
+
+#define DEFAULT_INTERVAL_S 1.0
+/* Rows are taken from the daemon's last tick and need no measuring */
+#define ROWS_TIMEOUT_NS (5 * NS_PER_S)
+
+struct recorder {
+        const struct options *options;
+        struct record_writer file;
+        struct signals signals;
+        struct connection *connection; /* for rows; NULL: they are not to be had */
+        struct row_deltas *rows;
+        struct machine_deltas *machine;
+        uint64_t rows_ns; /* when rows were last taken */
+};
+
+static double real_time_s(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S;
+}
+
+static double interval_s(const struct options *o)
+{
+        return isnan(o->interval_s) ? DEFAULT_INTERVAL_S : o->interval_s;
+}
+
+/* Without rows, a recording has the program as a whole: that is said once, in the file, too. */
+static void no_rows(struct recorder *r, const char *reason)
+{
+        char note[512];
+
+        snprintf(note, sizeof(note), "single processes are not recorded: %s", reason);
+        text_message("%s", note);
+        record_write(&r->file, "note",
+                     json_pack("{s:f, s:s}", "time", real_time_s(), "text", note));
+        connection_close(r->connection);
+        r->connection = NULL;
+}
+
+/* ---- a command ---- */
+
+static void on_started(void *data, pid_t pid)
+{
+        struct recorder *r = data;
+
+        r->rows = row_deltas_new(pid);
+        r->rows_ns = clock_now_ns();
+        if (!r->rows)
+                no_rows(r, strerror(ENOMEM));
+}
+
+static void write_rows(struct recorder *r)
+{
+        json_auto_t *reply = NULL, *rows = NULL;
+        uint64_t now_ns = clock_now_ns();
+        int error;
+
+        if (!r->connection)
+                return;
+        error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS, &reply);
+        if (error == 0)
+                error = row_deltas_take(r->rows, reply, &rows);
+        if (error < 0) {
+                no_rows(r, connection_strerror(r->connection, error));
+                return;
+        }
+        record_write(&r->file, "processes",
+                     json_pack("{s:f, s:f, s:O}", "time", real_time_s(), "duration_s",
+                               (double)(now_ns - r->rows_ns) / (double)NS_PER_S, "rows", rows));
+        r->rows_ns = now_ns;
+}
+
+static void on_interval(void *data, const json_t *report)
+{
+        struct recorder *r = data;
+
+        record_write(&r->file, "interval", json_deep_copy(report));
+        write_rows(r);
+}
+
+static void write_end(struct recorder *r, const struct measured *m)
+{
+        record_write(&r->file, "end",
+                     json_pack("{s:f, s:i, s:o, s:o}", "time", real_time_s(), "exit_status",
+                               m->status, "interrupted",
+                               m->interrupted ? json_integer(m->interrupted) : json_null(),
+                               "report", m->report ? json_incref(m->report) : json_null()));
+}
+
+static int record_command(struct recorder *r)
+{
+        const struct options *o = r->options;
+        const struct measure measure = {
+                .options = o,
+                .arguments = o->arguments,
+                .name = o->name ? o->name : measure_base_name(o->arguments[0]),
+                .signals = &r->signals,
+                .second_signal_quits = true,
+                .data = r,
+                .started = on_started,
+                .interval = on_interval,
+        };
+        __attribute__((cleanup(measured_deinit))) struct measured m = {0};
+        int status = measure_run(&m, &measure);
+
+        if (status != STATUS_OK)
+                return status;
+        write_end(r, &m);
+        return m.status;
+}
+
+/* ---- the machine ---- */
+
+static int take_machine(struct recorder *r, bool first)
+{
+        json_auto_t *rows = NULL, *status = NULL, *line = NULL;
+        int error;
+
+        error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS, &rows);
+        if (error == 0)
+                error = connection_call(r->connection, "io.energat.GetStatus", NULL,
+                                        ROWS_TIMEOUT_NS, &status);
+        if (error == 0)
+                error = machine_deltas_take(r->machine, rows, status, &line);
+        if (error < 0)
+                return command_failed(r->connection, r->options, error);
+        if (!first)
+                record_write(&r->file, "machine", json_incref(line));
+        return STATUS_OK;
+}
+
+/* The signal that ended it, or 0. */
+static int wait_until(struct recorder *r, uint64_t deadline_ns)
+{
+        struct pollfd fd = {.fd = r->signals.fd, .events = POLLIN};
+
+        while (clock_now_ns() < deadline_ns) {
+                struct signalfd_siginfo info;
+
+                if (poll(&fd, 1, clock_poll_timeout_ms(deadline_ns)) <= 0)
+                        continue;
+                while (signals_read(&r->signals, &info) > 0) {
+                        int number = (int)info.ssi_signo;
+
+                        if (number == SIGINT || number == SIGTERM || number == SIGQUIT ||
+                            (number == SIGHUP && !signals_ignored_before(&r->signals, SIGHUP)))
+                                return number;
+                }
+        }
+        return 0;
+}
+
+static void show_recording(const struct recorder *r, uint64_t begin_ns)
+{
+        char duration[TEXT_NUMBER_MAX];
+
+        if (isatty(STDERR_FILENO) != 1)
+                return;
+        fprintf(stderr, "\r\033[Krecording %s, Ctrl-C ends it",
+                text_duration(duration, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_S));
+        fflush(stderr);
+        (void)r;
+}
+
+/* Ctrl-C is how it is meant to end, so its status is 0. */
+static int record_machine(struct recorder *r)
+{
+        double step_s = interval_s(r->options), limit_s = r->options->duration_s;
+        uint64_t step_ns = (uint64_t)(step_s * (double)NS_PER_S);
+        uint64_t begin_ns = clock_now_ns(), end_ns = UINT64_MAX, next_ns;
+        int status, number = 0;
+
+        if (!isnan(limit_s))
+                end_ns = begin_ns + (uint64_t)(limit_s * (double)NS_PER_S);
+        r->machine = machine_deltas_new();
+        if (!r->machine) {
+                text_message("%s", strerror(ENOMEM));
+                return STATUS_FAILED;
+        }
+        status = take_machine(r, true);
+        for (next_ns = begin_ns + step_ns; status == STATUS_OK && !number; next_ns += step_ns) {
+                show_recording(r, begin_ns);
+                number = wait_until(r, next_ns < end_ns ? next_ns : end_ns);
+                status = take_machine(r, false);
+                if (clock_now_ns() >= end_ns)
+                        break;
+                if (clock_now_ns() > next_ns + step_ns) /* stopped, or asleep: no rush after it */
+                        next_ns = clock_now_ns();
+        }
+        if (isatty(STDERR_FILENO) == 1)
+                fputs("\r\033[K", stderr);
+        record_write(&r->file, "end",
+                     json_pack("{s:f, s:s}", "time", real_time_s(), "reason",
+                               status != STATUS_OK ? "energatd was lost"
+                               : number            ? "ended by a signal"
+                                                   : "the time was over"));
+        return status;
+}
+
+/* ---- both ---- */
+
+static int start(struct recorder *r)
+{
+        const struct options *o = r->options;
+        const char *name = o->all    ? "machine"
+                           : o->name ? o->name
+                                     : measure_base_name(o->arguments[0]);
+        json_t *header;
+        int error, status;
+
+        status = command_connect(&r->connection, o);
+        if (status != STATUS_OK)
+                return status;
+        header = record_header(o->all ? "machine" : "command", name, o->all ? NULL : o->arguments,
+                               interval_s(o));
+        error = record_open(&r->file, o->output, header);
+        if (error < 0) {
+                text_message("cannot write %s: %s", o->output, strerror(-error));
+                return STATUS_FAILED;
+        }
+        error = measure_open_signals(&r->signals);
+        if (error < 0) {
+                text_message("signals cannot be waited for: %s", strerror(-error));
+                return STATUS_FAILED;
+        }
+        return STATUS_OK;
+}
+
+static int check_options(const struct options *o)
+{
+        if (!o->output)
+                text_message("'record' needs a file to write: -o FILE");
+        else if (o->all && o->argument_count > 0)
+                text_message("'record' takes a command or --all, not both");
+        else if (!o->all && o->argument_count == 0)
+                text_message("'record' needs a command to start, or --all");
+        else if (!o->all && (o->given & OPTION_DURATION))
+                text_message("--duration goes with --all; a command is recorded to its end");
+        else
+                return STATUS_OK;
+        return STATUS_USAGE;
+}
+
+static void recorder_deinit(struct recorder *r)
+{
+        signals_close(&r->signals);
+        connection_close(r->connection);
+        row_deltas_free(r->rows);
+        machine_deltas_free(r->machine);
+        record_close(&r->file);
+}
+
+static int record(const struct options *options)
+{
+        __attribute__((cleanup(recorder_deinit))) struct recorder r = {
+                .options = options,
+                .signals = SIGNALS_NONE,
+        };
+        char path[4096];
+        int status = check_options(options);
+
+        if (status == STATUS_OK)
+                status = start(&r);
+        else
+                return status;
+        if (status != STATUS_OK)
+                return status;
+        status = options->all ? record_machine(&r) : record_command(&r);
+        snprintf(path, sizeof(path), "%s", r.file.path);
+        if (record_close(&r.file) < 0 && status == STATUS_OK)
+                status = STATUS_FAILED;
+        text_message("recorded in %s ('energat report %s' shows it)", path, path);
+        return status;
+}
+
+const struct command command_record = {
+        .name = "record",
+        .is_verb = true,
+        .takes_arguments = true,
+        .arguments_optional = true,
+        .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_INTERVAL | OPTION_GAMMA |
+                   OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD | OPTION_ALL |
+                   OPTION_DURATION,
+        .usage = "record -o FILE [options] (-- CMD ARGS... | --all [--duration S])",
+        .summary = "record a command or the machine over time, for 'report'",
+        .details = "Keeps every interval, and what each process used in it (of the machine: root\n"
+                   "and group energat).  The exit status is CMD's.  A recording that was cut off\n"
+                   "is good up to there.\n",
+        .example = "  energat record -o build.energat -- make -j8\n"
+                   "  energat report --format html -o build.html build.energat\n"
+                   "  energat record -o night.energat --all --interval 10 --duration 28800\n",
+        .run = record,
+};
