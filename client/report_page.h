@@ -2,4 +2,4 @@
 /* report_page.html, as it stands in the sources. */
 #pragma once
 
-extern const char report_page[], report_page_end[];
+extern const char report_page[];

@@ -11,6 +11,7 @@
 #include "bench.h"
 #include "bench_record.h"
 #include "bench_text.h"
+#include "clock.h"
 #include "command.h"
 #include "measure.h"
 #include "output_file.h"
@@ -123,7 +124,7 @@ static bool second_goes_first(void)
         unsigned char byte = 0;
 
         if (getrandom(&byte, sizeof(byte), 0) != (ssize_t)sizeof(byte))
-                byte = (unsigned char)rand();
+                byte = (unsigned char)(clock_now_ns() / NS_PER_MS);
         return byte & 1;
 }
 
