@@ -30,16 +30,9 @@ struct recorder {
         struct connection *connection; /* for rows; NULL: they are not to be had */
         struct row_deltas *rows;
         struct machine_deltas *machine;
-        uint64_t rows_ns; /* when rows were last taken */
+        bool own_rows;   /* of all processes they are not */
+        double uptime_s; /* of the daemon, when rows were last taken */
 };
-
-static double real_time_s(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S;
-}
 
 static double interval_s(const struct options *o)
 {
@@ -54,42 +47,63 @@ static void no_rows(struct recorder *r, const char *reason)
         snprintf(note, sizeof(note), "single processes are not recorded: %s", reason);
         text_message("%s", note);
         record_write(&r->file, "note",
-                     json_pack("{s:f, s:s}", "time", real_time_s(), "text", note));
+                     json_pack("{s:f, s:s}", "time", record_time_s(), "text", note));
         connection_close(r->connection);
         r->connection = NULL;
 }
 
 /* ---- a command ---- */
 
-static void on_started(void *data, pid_t pid)
+/* Everybody may ask for their own processes, and administrators for all: a command can have become
+ * another user. */
+static int call_rows(struct recorder *r, json_t **reply)
 {
-        struct recorder *r = data;
+        int error = -EREMOTEIO;
 
-        r->rows = row_deltas_new(pid);
-        r->rows_ns = clock_now_ns();
-        if (!r->rows)
-                no_rows(r, strerror(ENOMEM));
+        if (!r->own_rows)
+                error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS,
+                                        reply);
+        if (error == -EREMOTEIO) {
+                r->own_rows = true;
+                error = connection_call(r->connection, "io.energat.GetOwnRows", NULL,
+                                        ROWS_TIMEOUT_NS, reply);
+        }
+        return error;
 }
 
-static void write_rows(struct recorder *r)
+static void take_rows(struct recorder *r, bool write)
 {
         json_auto_t *reply = NULL, *rows = NULL;
-        uint64_t now_ns = clock_now_ns();
+        double uptime_s;
         int error;
 
         if (!r->connection)
                 return;
-        error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS, &reply);
+        error = call_rows(r, &reply);
         if (error == 0)
                 error = row_deltas_take(r->rows, reply, &rows);
         if (error < 0) {
                 no_rows(r, connection_strerror(r->connection, error));
                 return;
         }
-        record_write(&r->file, "processes",
-                     json_pack("{s:f, s:f, s:O}", "time", real_time_s(), "duration_s",
-                               (double)(now_ns - r->rows_ns) / (double)NS_PER_S, "rows", rows));
-        r->rows_ns = now_ns;
+        uptime_s = report_number(reply, NULL, "uptime_s");
+        if (write && uptime_s > r->uptime_s) /* else it is the same answer once more */
+                record_write(&r->file, "processes",
+                             json_pack("{s:f, s:f, s:O}", "time", record_time_s(), "duration_s",
+                                       uptime_s - r->uptime_s, "rows", rows));
+        r->uptime_s = uptime_s;
+}
+
+static void on_started(void *data, pid_t pid)
+{
+        struct recorder *r = data;
+
+        r->rows = row_deltas_new(pid);
+        if (!r->rows) {
+                no_rows(r, strerror(ENOMEM));
+                return;
+        }
+        take_rows(r, false); /* those that the first interval counts from */
 }
 
 static void on_interval(void *data, const json_t *report)
@@ -97,16 +111,7 @@ static void on_interval(void *data, const json_t *report)
         struct recorder *r = data;
 
         record_write(&r->file, "interval", json_deep_copy(report));
-        write_rows(r);
-}
-
-static void write_end(struct recorder *r, const struct measured *m)
-{
-        record_write(&r->file, "end",
-                     json_pack("{s:f, s:i, s:o, s:o}", "time", real_time_s(), "exit_status",
-                               m->status, "interrupted",
-                               m->interrupted ? json_integer(m->interrupted) : json_null(),
-                               "report", m->report ? json_incref(m->report) : json_null()));
+        take_rows(r, true);
 }
 
 static int record_command(struct recorder *r)
@@ -127,7 +132,7 @@ static int record_command(struct recorder *r)
 
         if (status != STATUS_OK)
                 return status;
-        write_end(r, &m);
+        record_write(&r->file, "end", record_end(m.status, m.interrupted, m.report));
         return m.status;
 }
 
@@ -151,6 +156,16 @@ static int take_machine(struct recorder *r, bool first)
         return STATUS_OK;
 }
 
+/* Before the file is made: not everybody may see the machine. */
+static int begin_machine(struct recorder *r)
+{
+        r->machine = machine_deltas_new();
+        if (r->machine)
+                return take_machine(r, true);
+        text_message("%s", strerror(ENOMEM));
+        return STATUS_FAILED;
+}
+
 /* The signal that ended it, or 0. */
 static int wait_until(struct recorder *r, uint64_t deadline_ns)
 {
@@ -172,7 +187,7 @@ static int wait_until(struct recorder *r, uint64_t deadline_ns)
         return 0;
 }
 
-static void show_recording(const struct recorder *r, uint64_t begin_ns)
+static void show_recording(uint64_t begin_ns)
 {
         char duration[TEXT_NUMBER_MAX];
 
@@ -181,7 +196,6 @@ static void show_recording(const struct recorder *r, uint64_t begin_ns)
         fprintf(stderr, "\r\033[Krecording %s, Ctrl-C ends it",
                 text_duration(duration, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_S));
         fflush(stderr);
-        (void)r;
 }
 
 /* Ctrl-C is how it is meant to end, so its status is 0. */
@@ -190,18 +204,12 @@ static int record_machine(struct recorder *r)
         double step_s = interval_s(r->options), limit_s = r->options->duration_s;
         uint64_t step_ns = (uint64_t)(step_s * (double)NS_PER_S);
         uint64_t begin_ns = clock_now_ns(), end_ns = UINT64_MAX, next_ns;
-        int status, number = 0;
+        int status = STATUS_OK, number = 0;
 
         if (!isnan(limit_s))
                 end_ns = begin_ns + (uint64_t)(limit_s * (double)NS_PER_S);
-        r->machine = machine_deltas_new();
-        if (!r->machine) {
-                text_message("%s", strerror(ENOMEM));
-                return STATUS_FAILED;
-        }
-        status = take_machine(r, true);
         for (next_ns = begin_ns + step_ns; status == STATUS_OK && !number; next_ns += step_ns) {
-                show_recording(r, begin_ns);
+                show_recording(begin_ns);
                 number = wait_until(r, next_ns < end_ns ? next_ns : end_ns);
                 status = take_machine(r, false);
                 if (clock_now_ns() >= end_ns)
@@ -212,7 +220,7 @@ static int record_machine(struct recorder *r)
         if (isatty(STDERR_FILENO) == 1)
                 fputs("\r\033[K", stderr);
         record_write(&r->file, "end",
-                     json_pack("{s:f, s:s}", "time", real_time_s(), "reason",
+                     json_pack("{s:f, s:s}", "time", record_time_s(), "reason",
                                status != STATUS_OK ? "energatd was lost"
                                : number            ? "ended by a signal"
                                                    : "the time was over"));
@@ -231,6 +239,8 @@ static int start(struct recorder *r)
         int error, status;
 
         status = command_connect(&r->connection, o);
+        if (status == STATUS_OK && o->all)
+                status = begin_machine(r);
         if (status != STATUS_OK)
                 return status;
         header = record_header(o->all ? "machine" : "command", name, o->all ? NULL : o->arguments,

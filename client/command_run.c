@@ -10,6 +10,7 @@
 #include "measure.h"
 #include "output_file.h"
 #include "power.h"
+#include "record.h"
 #include "report.h"
 #include "report_text.h"
 #include "run_bench.h"
@@ -20,6 +21,8 @@ struct run {
         struct impact_factors factors;
         struct signals signals;
         struct output_file output;
+        struct record_writer raw;
+        double tick_s; /* the daemon's sampling period, for --raw */
         struct power power;
 };
 
@@ -34,6 +37,13 @@ static void on_interval(void *data, const json_t *report)
 
         power_add(&r->power, report_number(report, NULL, "duration_s"),
                   impact_total_j(report, "share"));
+}
+
+static void on_fine_interval(void *data, const json_t *report)
+{
+        struct run *r = data;
+
+        record_write(&r->raw, "interval", json_deep_copy(report));
 }
 
 /* What `run` adds to a report: its members are those of design and schema. */
@@ -104,7 +114,7 @@ static int finish(struct run *r, const struct measured *m)
                 text_message("there is no result for %s", title(r->options));
                 return status;
         }
-        if (print_result(r, m->report, status) != STATUS_OK)
+        if (print_result(r, m->report, status) != STATUS_OK || record_close(&r->raw) < 0)
                 return status ? status : STATUS_FAILED;
         return status;
 }
@@ -113,6 +123,37 @@ static void run_deinit(struct run *r)
 {
         signals_close(&r->signals);
         output_file_deinit(&r->output);
+        record_close(&r->raw);
+}
+
+static int ask_tick(struct run *r)
+{
+        __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
+        json_auto_t *reply = NULL;
+        int error, status = command_connect(&c, r->options);
+
+        if (status != STATUS_OK)
+                return status;
+        error = connection_call(c, "io.energat.GetStatus", NULL, CONNECTION_TIMEOUT_NS, &reply);
+        if (error < 0)
+                return command_failed(c, r->options, error);
+        r->tick_s = report_number(reply, NULL, "period_s");
+        return r->tick_s > 0 ? STATUS_OK : command_failed(c, r->options, -EPROTO);
+}
+
+static int start_raw(struct run *r)
+{
+        const struct options *o = r->options;
+        int error, status = ask_tick(r);
+
+        if (status != STATUS_OK)
+                return status;
+        error = record_open(&r->raw, o->raw,
+                            record_header("command", title(o), o->arguments, r->tick_s));
+        if (error == 0)
+                return STATUS_OK;
+        text_message("cannot write %s: %s", o->raw, strerror(-error));
+        return STATUS_FAILED;
 }
 
 static int start(struct run *r)
@@ -126,6 +167,12 @@ static int start(struct run *r)
                         text_message("cannot write %s: %s", o->output, strerror(-error));
                         return STATUS_FAILED;
                 }
+        }
+        if (o->raw) {
+                int status = start_raw(r);
+
+                if (status != STATUS_OK)
+                        return status;
         }
         error = measure_open_signals(&r->signals);
         if (error < 0) {
@@ -142,7 +189,7 @@ static int run(const struct options *options)
                 .factors = impact_factors_of(options->settings),
                 .signals = SIGNALS_NONE,
         };
-        const struct measure measure = {
+        struct measure measure = {
                 .options = options,
                 .arguments = options->arguments,
                 .name = options->name ? options->name : measure_base_name(options->arguments[0]),
@@ -156,8 +203,14 @@ static int run(const struct options *options)
         if (options->given & (OPTION_REPEAT | OPTION_WARMUP | OPTION_COMPARE))
                 return run_bench(options, &r.factors);
         status = start(&r);
+        if (options->raw) {
+                measure.fine_interval_s = r.tick_s;
+                measure.fine = on_fine_interval;
+        }
         if (status == STATUS_OK)
                 status = measure_run(&m, &measure);
+        if (status == STATUS_OK && options->raw)
+                record_write(&r.raw, "end", record_end(m.status, m.interrupted, m.report));
         return status == STATUS_OK ? finish(&r, &m) : status;
 }
 

@@ -15,7 +15,6 @@ struct machine_deltas {
         struct row_deltas *rows;
         json_t *sums;    /* of the answer before: machine, unattributed, exited, cpu_s */
         json_t *domains; /* of the status before */
-        uint64_t taken_ns;
 };
 
 struct machine_deltas *machine_deltas_new(void)
@@ -82,6 +81,38 @@ static const json_t *domain_before(const struct machine_deltas *d, const char *n
         return NULL;
 }
 
+static const json_t *socket_before(const struct machine_deltas *d, long long number)
+{
+        const json_t *socket;
+        size_t i;
+
+        json_array_foreach(json_object_get(d->sums, "sockets"), i, socket)
+        {
+                if (report_integer(socket, "socket") == number)
+                        return socket;
+        }
+        return NULL;
+}
+
+static json_t *sockets_difference(const struct machine_deltas *d, const json_t *rows)
+{
+        const json_t *socket;
+        json_t *list = json_array();
+        size_t i;
+
+        json_array_foreach(json_object_get(rows, "sockets"), i, socket)
+        {
+                long long number = report_integer(socket, "socket");
+                const json_t *before = socket_before(d, number);
+
+                json_array_append_new(
+                        list, json_pack("{s:I, s:o, s:o}", "socket", (json_int_t)number, "machine",
+                                        part_difference(socket, before, "machine"), "unattributed",
+                                        part_difference(socket, before, "unattributed")));
+        }
+        return list;
+}
+
 /* The daemon tells energy of a domain at whole seconds: over a window of 0.1 s it may be 0 or that
  * of a second.  The sum is right. */
 static json_t *domains_difference(const struct machine_deltas *d, const json_t *status)
@@ -108,49 +139,52 @@ static json_t *domains_difference(const struct machine_deltas *d, const json_t *
 }
 
 static json_t *line_of(const struct machine_deltas *d, const json_t *rows, const json_t *status,
-                       json_t *processes, uint64_t now_ns)
+                       json_t *processes)
 {
         struct timespec t;
 
         clock_gettime(CLOCK_REALTIME, &t);
-        return json_pack("{s:f, s:f, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "time",
-                         (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S, "duration_s",
-                         (double)(now_ns - d->taken_ns) / (double)NS_PER_S, "source",
-                         report_string(status, "source"), "estimated", report_estimated(status),
-                         "machine", part_difference(rows, d->sums, "machine"), "unattributed",
-                         part_difference(rows, d->sums, "unattributed"), "domains",
-                         domains_difference(d, status), "cpu_s",
-                         difference(report_number(rows, NULL, "cpu_s"),
-                                    report_number(d->sums, NULL, "cpu_s")),
-                         "exited_count",
-                         json_integer(report_integer(rows, "exited_count") -
-                                      report_integer(d->sums, "exited_count")),
-                         "rows", processes, "warnings", json_object_get(rows, "warnings"));
+        return json_pack(
+                "{s:f, s:f, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "time",
+                (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S, "duration_s",
+                report_number(rows, NULL, "uptime_s") - report_number(d->sums, NULL, "uptime_s"),
+                "source", report_string(status, "source"), "estimated", report_estimated(status),
+                "machine", part_difference(rows, d->sums, "machine"), "unattributed",
+                part_difference(rows, d->sums, "unattributed"), "sockets",
+                sockets_difference(d, rows), "domains", domains_difference(d, status), "cpu_s",
+                difference(report_number(rows, NULL, "cpu_s"),
+                           report_number(d->sums, NULL, "cpu_s")),
+                "exited_count",
+                json_integer(report_integer(rows, "exited_count") -
+                             report_integer(d->sums, "exited_count")),
+                "rows", processes, "warnings", json_object_get(rows, "warnings"));
 }
 
 int machine_deltas_take(struct machine_deltas *d, const json_t *rows, const json_t *status,
                         json_t **ret)
 {
         json_auto_t *processes = NULL, *line = NULL;
-        uint64_t now_ns = clock_now_ns();
         int r;
 
         if (!json_is_object(json_object_get(rows, "machine")) ||
             !json_is_array(json_object_get(rows, "warnings")) ||
+            !json_is_array(json_object_get(rows, "sockets")) ||
+            !json_is_number(json_object_get(rows, "uptime_s")) ||
             !json_is_array(json_object_get(status, "domains")))
                 return -EPROTO;
         r = row_deltas_take(d->rows, rows, &processes);
         if (r < 0)
                 return r;
-        line = d->sums ? line_of(d, rows, status, processes, now_ns) : json_object();
+        line = d->sums ? line_of(d, rows, status, processes) : json_object();
         json_decref(d->sums);
         json_decref(d->domains);
-        d->sums = json_pack("{s:O, s:O, s:O, s:O}", "machine", json_object_get(rows, "machine"),
-                            "unattributed", json_object_get(rows, "unattributed"), "cpu_s",
-                            json_object_get(rows, "cpu_s"), "exited_count",
-                            json_object_get(rows, "exited_count"));
+        d->sums = json_pack(
+                "{s:O, s:O, s:O, s:O, s:O, s:O}", "uptime_s", json_object_get(rows, "uptime_s"),
+                "sockets", json_object_get(rows, "sockets"), "machine",
+                json_object_get(rows, "machine"), "unattributed",
+                json_object_get(rows, "unattributed"), "cpu_s", json_object_get(rows, "cpu_s"),
+                "exited_count", json_object_get(rows, "exited_count"));
         d->domains = json_incref(json_object_get(status, "domains"));
-        d->taken_ns = now_ns;
         if (!line || !d->sums)
                 return -ENOMEM;
         *ret = json_incref(line);

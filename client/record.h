@@ -42,6 +42,12 @@ void record_write(struct record_writer *w, const char *what, json_t *body);
 /* 0, or -EIO when something of the recording is not where it was asked for. */
 int record_close(struct record_writer *w);
 
+/* The last line of a command's recording.  `report` may be NULL.  New reference or NULL. */
+json_t *record_end(int exit_status, int interrupted, json_t *report);
+
+/* Now, in seconds since 1970. */
+double record_time_s(void);
+
 struct record_reader {
         FILE *stream;
         char *line;

@@ -13,7 +13,7 @@
 /* A time since 1970 to 10 us, and what meters count, microjoules, up to 10^9 J. */
 #define RECORD_DIGITS 15
 
-static double now_s(void)
+double record_time_s(void)
 {
         struct timespec t;
 
@@ -43,9 +43,17 @@ json_t *record_header(const char *kind, const char *name, char **command, double
         return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:f, s:o, s:i}", "version", RECORD_VERSION,
                          "energat", ENERGAT_VERSION, "kind", kind, "name", utf8(name), "command",
                          command ? json_incref(words) : json_null(), "host", utf8(host.nodename),
-                         "begin", now_s(), "interval_s",
+                         "begin", record_time_s(), "interval_s",
                          interval_s > 0 ? json_real(interval_s) : json_null(), "cpus",
                          (int)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+json_t *record_end(int exit_status, int interrupted, json_t *report)
+{
+        return json_pack("{s:f, s:i, s:o, s:o}", "time", record_time_s(), "exit_status",
+                         exit_status, "interrupted",
+                         interrupted ? json_integer(interrupted) : json_null(), "report",
+                         report ? json_incref(report) : json_null());
 }
 
 static int write_line(FILE *stream, const char *what, json_t *body)

@@ -16,7 +16,7 @@ struct recording {
         bool machine; /* of the whole machine; else of a command */
         json_t *header, *end;
         json_t *total; /* a Report: the sum of the intervals, or of the machine's lines */
-        json_t *unattributed, *domains, *notes, *warnings, *runs;
+        json_t *unattributed, *sockets, *domains, *notes, *warnings;
         struct usage usage;
         double begin_s, end_s; /* since 1970, of what was recorded */
         bool has_rows;
@@ -92,6 +92,41 @@ static json_t *find_domain(json_t *domains, const char *name)
         return NULL;
 }
 
+static json_t *find_socket(const struct recording *r, long long number)
+{
+        json_t *socket;
+        size_t i;
+
+        json_array_foreach(r->sockets, i, socket)
+        {
+                if (report_integer(socket, "socket") == number)
+                        return socket;
+        }
+        return NULL;
+}
+
+static int add_sockets(struct recording *r, const json_t *body)
+{
+        const json_t *socket;
+        size_t i;
+
+        json_array_foreach(json_object_get(body, "sockets"), i, socket)
+        {
+                json_t *sum = find_socket(r, report_integer(socket, "socket"));
+
+                if (!sum) {
+                        if (json_array_append_new(r->sockets, json_deep_copy(socket)) < 0)
+                                return -ENOMEM;
+                } else if (add_numbers(json_object_get(sum, "machine"),
+                                       json_object_get(socket, "machine")) < 0 ||
+                           add_numbers(json_object_get(sum, "unattributed"),
+                                       json_object_get(socket, "unattributed")) < 0) {
+                        return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
 static int add_domains(struct recording *r, const json_t *body)
 {
         const json_t *domain;
@@ -144,7 +179,7 @@ static int take_machine(struct recording *r, const json_t *body)
         }
         if (add_numbers(machine, json_object_get(body, "machine")) < 0 ||
             add_numbers(r->unattributed, json_object_get(body, "unattributed")) < 0 ||
-            add_domains(r, body) < 0 || keep_warnings(r, body) < 0)
+            add_sockets(r, body) < 0 || add_domains(r, body) < 0 || keep_warnings(r, body) < 0)
                 return -ENOMEM;
         return add_rows(r, body);
 }
@@ -350,15 +385,6 @@ static json_t *power_over_time(const struct recording *r)
                                      (r->end_s - r->begin_s) / (double)r->steps, "series", list);
 }
 
-/* Where the energy was used: of a command each socket's share and machine, of a machine the
- * domains. */
-static json_t *sockets_of(const struct recording *r, const json_t *result)
-{
-        if (r->machine)
-                return json_array();
-        return json_deep_copy(json_object_get(result, "sockets"));
-}
-
 static int set_all(const struct recording *r, const struct record_reader *reader, json_t *document,
                    const json_t *result, const struct impact_factors *factors)
 {
@@ -378,7 +404,8 @@ static int set_all(const struct recording *r, const struct record_reader *reader
         e |= json_object_set(document, "result", r->machine ? json_null() : (json_t *)result);
         e |= json_object_set(document, "machine", json_object_get(result, "machine"));
         e |= json_object_set(document, "unattributed", r->machine ? r->unattributed : json_null());
-        e |= json_object_set_new(document, "sockets", sockets_of(r, result));
+        e |= json_object_set(document, "sockets",
+                             r->machine ? r->sockets : json_object_get(result, "sockets"));
         e |= json_object_set(document, "domains", r->domains);
         e |= json_object_set_new(document, "programs", programs);
         e |= json_object_set_new(document, "processes", processes);
@@ -417,6 +444,7 @@ static void recording_deinit(struct recording *r)
         json_decref(r->end);
         json_decref(r->total);
         json_decref(r->unattributed);
+        json_decref(r->sockets);
         json_decref(r->domains);
         json_decref(r->notes);
         json_decref(r->warnings);
@@ -433,6 +461,7 @@ int recording_document(struct record_reader *reader, const struct impact_factors
                 .machine = strcmp(report_string(reader->header, "kind"), "machine") == 0,
                 .total = json_object(),
                 .unattributed = json_object(),
+                .sockets = json_array(),
                 .domains = json_array(),
                 .notes = json_array(),
                 .warnings = json_array(),
@@ -441,7 +470,8 @@ int recording_document(struct record_reader *reader, const struct impact_factors
         int error;
 
         error = usage_init(&r.usage);
-        if (error == 0 && (!r.total || !r.unattributed || !r.domains || !r.notes || !r.warnings))
+        if (error == 0 &&
+            (!r.total || !r.unattributed || !r.sockets || !r.domains || !r.notes || !r.warnings))
                 error = -ENOMEM;
         if (error == 0)
                 error = sum_up(&r, reader);

@@ -39,7 +39,8 @@ static void print_cells(const struct table *t, double joules, double seconds)
 static void print_row(const struct table *t, const char *label, const json_t *object,
                       const char *part, const char *package_key, const char *dram_key)
 {
-        double seconds = strcmp(part, "machine") == 0 ? t->machine_s : t->duration_s;
+        /* what is attributed is made of the machine's energy in its window */
+        double seconds = strcmp(part, "share") == 0 ? t->duration_s : t->machine_s;
 
         fprintf(t->out, "  %-*s", LABEL_WIDTH, label);
         print_cells(t, report_number(object, part, package_key), seconds);

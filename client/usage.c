@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "report.h"
 
@@ -57,7 +58,31 @@ static int add_all(json_t *sum, const json_t *row)
                        : 0;
 }
 
-/* Returns 1 when the process is a new one, else 0, or -ENOMEM. */
+static json_t *program_of(const struct usage *u, const json_t *row)
+{
+        char key[KEY_MAX];
+
+        snprintf(key, sizeof(key), "%s %s", report_string(row, "user"), usage_name(row));
+        return json_object_get(u->programs, key);
+}
+
+/* A process counts for the program that it became last. */
+static int rename_process(struct usage *u, json_t *sum, const json_t *row)
+{
+        json_t *program = program_of(u, sum);
+
+        if (program &&
+            json_object_set_new(program, "processes",
+                                json_integer(report_integer(program, "processes") - 1)) < 0)
+                return -ENOMEM;
+        return json_object_set_new(sum, "comm", json_string(usage_name(row))) < 0 ||
+                               json_object_set_new(sum, "user",
+                                                   json_string(report_string(row, "user"))) < 0
+                       ? -ENOMEM
+                       : 1;
+}
+
+/* Returns 1 when the process is new to its program, else 0, or -ENOMEM. */
 static int add_process(struct usage *u, const json_t *row)
 {
         long long pid = report_integer(row, "pid");
@@ -67,10 +92,12 @@ static int add_process(struct usage *u, const json_t *row)
         snprintf(key, sizeof(key), "%lld %.6f", pid, report_number(row, NULL, "start_s"));
         sum = json_object_get(u->processes, key);
         if (sum) {
-                /* exec renames, and the last name is the one that it is known by */
-                if (json_object_set_new(sum, "comm", json_string(usage_name(row))) < 0)
-                        return -ENOMEM;
-                return add_all(sum, row);
+                int renamed = 0;
+
+                if (strcmp(usage_name(sum), usage_name(row)) != 0 ||
+                    strcmp(report_string(sum, "user"), report_string(row, "user")) != 0)
+                        renamed = rename_process(u, sum, row);
+                return renamed < 0 || add_all(sum, row) < 0 ? -ENOMEM : renamed;
         }
         if (json_object_size(u->processes) >= USAGE_MAX_PROCESSES) {
                 u->untold++;
@@ -91,9 +118,9 @@ int usage_add(struct usage *u, const json_t *row)
 
         if (added < 0)
                 return added;
-        snprintf(key, sizeof(key), "%s %s", report_string(row, "user"), usage_name(row));
-        sum = json_object_get(u->programs, key);
+        sum = program_of(u, row);
         if (!sum) {
+                snprintf(key, sizeof(key), "%s %s", report_string(row, "user"), usage_name(row));
                 sum = json_pack("{s:s, s:s, s:i}", "comm", usage_name(row), "user",
                                 report_string(row, "user"), "processes", 0);
                 if (!sum || json_object_set_new(u->programs, key, sum) < 0)
