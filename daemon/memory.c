@@ -17,11 +17,11 @@
 #include "memory_read.h"
 #include "memory_table.h"
 
-#define NS_PER_S  UINT64_C(1000000000)
-#define PERIOD_NS NS_PER_S
-#define MIN_PAUSE_NS                                                                \
-        UINT64_C(100000000) /* between two rounds, however often they are asked for \
-                             */
+#define NS_PER_S      UINT64_C(1000000000)
+#define PERIOD_NS     NS_PER_S            /* of rounds while nobody is followed */
+#define FOLLOWING_NS  UINT64_C(200000000) /* and while somebody is */
+#define MIN_PAUSE_NS  UINT64_C(100000000) /* between rounds, however often they are asked for */
+#define EXACT_NS      NS_PER_S            /* an exact reading that is younger is not made anew */
 #define MAX_NODES     1024
 #define MAX_PROCESSES 262144 /* looked at in a round */
 #define PROC          "/proc"
@@ -48,6 +48,7 @@ struct memory {
         struct memory_listed *processes; /* filled in by the sampler */
         float *cpu_parts;                /* and by account */
         size_t nprocesses;
+        bool following; /* somebody is */
         struct memory_table table;
         struct memory_holdings holdings; /* handed to the sampler */
         struct budget rounds, exact;
@@ -122,6 +123,7 @@ static void run_list(struct letter *letter)
         struct memory *m = memory_of(letter, offsetof(struct memory, list));
 
         m->nprocesses = 0;
+        m->following = sampler_targets(m->sampler) > 0;
         processes_each(sampler_processes(m->sampler), list_process, m);
         mailbox_push(&m->mailbox, &m->listed);
 }
@@ -210,7 +212,7 @@ static void read_exact(struct memory *m, size_t i)
 static void read_some(struct memory *m, uint64_t start_ns)
 {
         while (!stopping(m) && m->exact.ready_ns < start_ns + PERIOD_NS) {
-                size_t i = memory_table_next(&m->table, start_ns);
+                size_t i = memory_table_next(&m->table, start_ns, EXACT_NS);
                 uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
                 if (i == m->table.n)
@@ -304,7 +306,7 @@ static void one_round(struct memory *m)
 static void wait_for_next(struct memory *m, uint64_t start_ns)
 {
         struct pollfd wait = {.fd = m->mailbox.fd, .events = POLLIN};
-        uint64_t due_ns = start_ns + PERIOD_NS, now;
+        uint64_t due_ns = start_ns + (m->following ? FOLLOWING_NS : PERIOD_NS), now;
 
         while (!stopping(m)) {
                 uint64_t until_ns = due_ns > m->rounds.ready_ns ? due_ns : m->rounds.ready_ns;

@@ -68,6 +68,7 @@ void memory_split_settle_target(struct memory_split *m, struct target *t, uint64
                 h->remainder = (uint64_t)(due % e->used_bytes);
                 h->settled_uj = e->energy_uj;
                 h->credit_ns += (double)h->bytes / (double)e->used_bytes * elapsed_ns;
+                h->byte_ns += (double)h->bytes * elapsed_ns;
         }
         t->held_since_ns = now_ns;
 }
@@ -137,12 +138,12 @@ static void count_for_targets(const struct memory_split *m, const struct process
 
                 for (unsigned int a = 0; a < m->n; a++)
                         t->held[a].bytes += p->held_bytes[a];
-                t->held_bytes += bytes;
-                if (!holding->exact_ns)
+                t->held_basis_next.bytes += bytes;
+                if (!holding->exact_ns || !bytes)
                         continue;
-                t->held_exact_bytes += bytes;
-                if (bytes && holding->exact_ns < t->held_exact_ns)
-                        t->held_exact_ns = holding->exact_ns;
+                t->held_basis_next.exact_bytes += bytes;
+                if (holding->exact_ns < t->held_basis_next.exact_ns)
+                        t->held_basis_next.exact_ns = holding->exact_ns;
         }
 }
 
@@ -153,8 +154,7 @@ void memory_split_begin(struct memory_split *m, struct processes *ps, struct tar
         for (struct target *t = targets; t; t = t->next) {
                 for (unsigned int a = 0; a < m->n; a++)
                         t->held[a].bytes = t->held[a].remainder = 0;
-                t->held_bytes = t->held_exact_bytes = 0;
-                t->held_exact_ns = UINT64_MAX;
+                t->held_basis_next = (struct held_basis){.exact_ns = UINT64_MAX};
                 t->held_since_ns = now_ns;
                 t->held_known = holdings->known;
         }
@@ -172,6 +172,10 @@ void memory_split_begin(struct memory_split *m, struct processes *ps, struct tar
                 }
                 count_for_targets(m, p, holding);
         }
+        /* One that is just going holds nothing: what was said of it before says more. */
+        for (struct target *t = targets; t; t = t->next)
+                if (t->held_basis_next.bytes)
+                        t->held_basis = t->held_basis_next;
         /* Processes and nodes are not read at one instant: held can be more than in use. */
         for (unsigned int a = 0; a < m->n; a++) {
                 struct memory_epoch *e = &m->epochs[a];

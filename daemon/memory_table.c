@@ -109,14 +109,28 @@ static bool is_before(const struct memory_known *a, const struct memory_known *b
         return a->anonymous_bytes > b->anonymous_bytes;
 }
 
-size_t memory_table_next(const struct memory_table *t, uint64_t before_ns)
+/* Has it changed so much that scaling says little? */
+static bool is_another_size(const struct memory_known *k)
+{
+        return k->anonymous_bytes / 2 > k->private_at_anonymous_bytes ||
+               k->anonymous_bytes < k->private_at_anonymous_bytes / 2;
+}
+
+static bool is_due(const struct memory_known *k, uint64_t round_ns, uint64_t age_ns)
+{
+        if (!k->id.wanted || k->exact_ns >= round_ns || k->failed_ns >= round_ns)
+                return false; /* once a round */
+        return k->exact_ns + age_ns <= round_ns || is_another_size(k);
+}
+
+size_t memory_table_next(const struct memory_table *t, uint64_t round_ns, uint64_t age_ns)
 {
         size_t best = t->n;
 
         for (size_t i = 0; i < t->n; i++) {
                 const struct memory_known *k = &t->all[i];
 
-                if (!k->id.wanted || k->exact_ns >= before_ns || k->failed_ns >= before_ns)
+                if (!is_due(k, round_ns, age_ns))
                         continue;
                 if (best == t->n || is_before(k, &t->all[best]))
                         best = i;

@@ -60,7 +60,8 @@ void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint6
 uint64_t memory_table_bytes(const struct memory_known *k);
 
 /*
- * The process whose exact reading is oldest, among those that want one older than `before_ns`; of
- * those without any the largest.  t->n: none.
+ * The process to read exactly, in the round that began at `round_ns`: that with the oldest reading,
+ * among those of targets whose reading is older than `age_ns` or that have since grown or shrunk to
+ * more than twice or less than half of it; of those without any reading the largest.  t->n: none.
  */
-size_t memory_table_next(const struct memory_table *t, uint64_t before_ns);
+size_t memory_table_next(const struct memory_table *t, uint64_t round_ns, uint64_t age_ns);

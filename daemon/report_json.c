@@ -204,14 +204,13 @@ static void warnings_of_totals(json_t *warnings, const struct total totals[], ui
 /* What the dram values rest on. */
 static json_t *memory_json(const struct report *r)
 {
-        bool exact = r->held_exact_bytes > 0;
+        const struct held_basis *b = &r->held_basis;
 
-        return json_pack(
-                "{s:I, s:o, s:o}", "held_bytes", (json_int_t)r->held_bytes, "exact_part",
-                real_or_null(r->held_bytes > 0,
-                             (double)r->held_exact_bytes / (double)r->held_bytes),
-                "age_s",
-                real_or_null(exact, ((double)r->end_ns - (double)r->held_exact_ns) / NS_PER_S));
+        return json_pack("{s:I, s:o, s:o}", "held_bytes", (json_int_t)r->held_bytes, "exact_part",
+                         real_or_null(b->bytes > 0, (double)b->exact_bytes / (double)b->bytes),
+                         "age_s",
+                         real_or_null(b->exact_bytes > 0,
+                                      ((double)r->end_ns - (double)b->exact_ns) / NS_PER_S));
 }
 
 json_t *report_json(const struct report_header *h, const struct report *r)

@@ -80,6 +80,19 @@ static void copy_row(const struct process *p, void *arg)
         look->nrows++;
 }
 
+/* Those that have gone, and those that have since the last tick. */
+static void copy_exited(struct look *look, const struct accounts *a, const struct processes *ps)
+{
+        look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1)};
+        row_copy_shares(&look->exited, ps->exited.share_uj, a);
+        look->exited_count = ps->exited.count;
+        for (const struct process *p = ps->graveyard; p; p = p->next_sibling) {
+                look->exited.cpu_ns += sum(p->cpu_ns, a->nslots + 1);
+                row_copy_shares(&look->exited, p->share_uj, a);
+                look->exited_count++;
+        }
+}
+
 static void run_look(struct letter *letter)
 {
         struct look *look = (struct look *)(void *)((char *)letter - offsetof(struct look, there));
@@ -103,9 +116,7 @@ static void run_look(struct letter *letter)
         memcpy(look->domains, sampler_domains(s), n * sizeof(look->domains[0]));
         if (look->want_rows) {
                 processes_each(ps, copy_row, look);
-                look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1)};
-                row_copy_shares(&look->exited, ps->exited.share_uj, a);
-                look->exited_count = ps->exited.count;
+                copy_exited(look, a, ps);
         }
         mailbox_push(&look->server->mailbox, &look->back);
 }

@@ -37,13 +37,20 @@ struct socket_report {
         struct energy_report energy[ENERGY_KINDS];
 };
 
+/* What is known of memory held, as last measured: bytes in all, those by exact readings, the oldest
+ * of which was at exact_ns (CLOCK_MONOTONIC). */
+struct held_basis {
+        uint64_t bytes, exact_bytes, exact_ns;
+};
+
 struct report {
         enum report_event event;
         uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC, at ticks */
         uint64_t machine_ns; /* what the machine's values cover: longer where marks bound them */
         uint64_t cpu_ns;
-        unsigned int processes, threads;                      /* the most at a time */
-        uint64_t held_bytes, held_exact_bytes, held_exact_ns; /* as in struct target */
+        unsigned int processes, threads; /* the most at a time */
+        double held_bytes;               /* on average */
+        struct held_basis held_basis;
         bool detached;
         uint64_t machine[SUM_MACHINE_COLUMNS]; /* what happened in the window */
         unsigned int nsockets;
@@ -55,8 +62,9 @@ struct held {
         uint64_t bytes;      /* by its processes together */
         uint64_t settled_uj; /* of the epoch's energy, in used.share_uj so far */
         uint64_t remainder;  /* of the division that gave that */
-        double credit_ns;    /* part of the memory in use x time, since it was followed */
-        double credit_before_ns;
+        /* part of the memory in use, and bytes, x time: since it was followed, and before the
+         * present interval */
+        double credit_ns, credit_before_ns, byte_ns, byte_before_ns;
 };
 
 /* What a target has used, in all: a copy is taken at the start of each interval. */
@@ -96,8 +104,7 @@ struct target {
         uint64_t held_since_ns; /* until when it is settled */
         bool held_known;        /* its memory was measured since it was followed */
         bool memory_unknown;    /* there was an interval with energy of dram before that */
-        /* as last measured: all, and what rests on exact readings, and the oldest of those */
-        uint64_t held_bytes, held_exact_bytes, held_exact_ns;
+        struct held_basis held_basis, held_basis_next;
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;
         uint64_t sums_begin_ns, sums_before_ns; /* when the sums were copied: coarse: at a mark */

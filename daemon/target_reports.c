@@ -89,6 +89,16 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
         return model_attributed(dynamic_uj / 1e6, *credit, t->delta);
 }
 
+static double mean_held_bytes(const struct ledger *l, const struct target *t, bool interval,
+                              uint64_t ns)
+{
+        double byte_ns = 0;
+
+        for (unsigned int i = 0; i < l->accounts.n; i++)
+                byte_ns += t->held[i].byte_ns - (interval ? t->held[i].byte_before_ns : 0);
+        return ns ? byte_ns / (double)ns : 0;
+}
+
 /*
  * Fill in the window from `sums`/`used` (copies at its beginning) to now.  attributed_j and credit
  * are by account.
@@ -141,9 +151,8 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                                 *machine_sum(a, sums, (enum machine_column)i);
         r->processes = t->max_processes;
         r->threads = t->max_threads;
-        r->held_bytes = t->held_bytes;
-        r->held_exact_bytes = t->held_exact_bytes;
-        r->held_exact_ns = t->held_exact_ns;
+        r->held_bytes = mean_held_bytes(l, t, used == &t->used_before, r->end_ns - r->start_ns);
+        r->held_basis = t->held_basis;
 }
 
 /* The interval of `t` ends now; the next one begins. */
@@ -178,8 +187,10 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
         usage_copy(l, &t->used_before, &t->used);
         t->before_ns = t->sums_before_ns = l->now_ns;
         t->before_mark = l->now_ns / l->mark_period_ns;
-        for (unsigned int i = 0; i < a->n; i++)
+        for (unsigned int i = 0; i < a->n; i++) {
                 t->held[i].credit_before_ns = t->held[i].credit_ns;
+                t->held[i].byte_before_ns = t->held[i].byte_ns;
+        }
         t->most_processes = max_of(t->most_processes, t->max_processes);
         t->most_threads = max_of(t->most_threads, t->max_threads);
         t->max_processes = t->nprocesses;

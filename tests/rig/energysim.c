@@ -147,7 +147,8 @@ static int make_tree(struct sim *s)
         return r;
 }
 
-/* Watts per busy core in the middle of the step that ends now. */
+/* Watts per busy core in the middle of the step that ends now.  The schedule's beginnings are at
+ * multiples of its length on CLOCK_MONOTONIC, so that loads can keep to it. */
 static double present_per_core_w(const struct sim *s, uint64_t step_ns)
 {
         const struct sim_options *o = &s->options;
@@ -157,7 +158,7 @@ static double present_per_core_w(const struct sim *s, uint64_t step_ns)
                 return o->per_core_w;
         for (unsigned int i = 0; i < o->nphases; i++)
                 total_ns += o->phases[i].length_ns;
-        at_ns = (s->now_ns - s->start_ns - step_ns / 2) % total_ns;
+        at_ns = (s->now_ns - step_ns / 2) % total_ns;
         for (unsigned int i = 0; i < o->nphases; i++) {
                 if (at_ns < o->phases[i].length_ns)
                         return o->phases[i].per_core_w;

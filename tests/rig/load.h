@@ -16,6 +16,7 @@ struct load_options {
         uint64_t seconds_ns;
         uint64_t on_ns;     /* burst: CPU time in each period */
         uint64_t period_ns; /* burst */
+        uint64_t offset_ns; /* burst, aligned: of its periods' beginnings */
         uint64_t each_ns;   /* storm, exec-chain: CPU time of one */
         unsigned int threads;
         unsigned int children;
@@ -27,6 +28,7 @@ struct load_options {
         uint64_t mib;
         int node; /* mem: NUMA node, -1: wherever the kernel puts it */
         bool cpu; /* spin: the seconds are CPU seconds of each thread, not wall time */
+        bool aligned;
         const char *truth;
         uint64_t started_ns; /* CLOCK_MONOTONIC; handed on by exec-chain */
         unsigned int done;   /* exec-chain: links behind us; handed on too */

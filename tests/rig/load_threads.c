@@ -105,12 +105,18 @@ int load_spin(const struct load_options *o, struct load_result *result)
 
 int load_burst(const struct load_options *o, struct load_result *result)
 {
-        uint64_t start_ns = load_now_ns(), end_ns = start_ns + o->seconds_ns;
+        uint64_t start_ns = load_now_ns(), end_ns;
 
         (void)result;
+        if (o->aligned)
+                start_ns = (start_ns / o->period_ns + 1) * o->period_ns + o->offset_ns;
+        end_ns = start_ns + o->seconds_ns;
         for (uint64_t next_ns = start_ns; next_ns < end_ns; next_ns += o->period_ns) {
                 load_sleep_until(next_ns);
-                load_spin_for(o->on_ns);
+                if (o->aligned) /* never outside its part of the period, however busy the machine */
+                        spin_to_deadline(next_ns + o->on_ns, NULL);
+                else
+                        load_spin_for(o->on_ns);
         }
         load_sleep_until(end_ns);
         return 0;

@@ -51,6 +51,7 @@ enum option_bit {
         OPT_STARTED = 1 << 15, /* between the links of exec-chain only */
         OPT_DONE = 1 << 16,    /* the same */
         OPT_HELP = 1 << 17,
+        OPT_OFFSET = 1 << 18,
 };
 
 struct mode {
@@ -69,8 +70,11 @@ static const struct mode modes[] = {
          true},
         {"threads", "--threads N --seconds S    spin in N threads", load_spin,
          OPT_THREADS | OPT_SECONDS, OPT_CPU, false},
-        {"burst", "--on-ms N --period-ms N --seconds S    CPU time in every period", load_burst,
-         OPT_ON | OPT_PERIOD | OPT_SECONDS, 0, false},
+        {"burst",
+         "--on-ms N --period-ms N --seconds S [--offset-ms N]    CPU time in every period; with an "
+         "offset "
+         "spins for so long in every period, so long after multiples of it on CLOCK_MONOTONIC",
+         load_burst, OPT_ON | OPT_PERIOD | OPT_SECONDS, OPT_OFFSET, false},
         {"quota", "--percent P --seconds S    a part of a core, in steps of 1 ms", load_quota,
          OPT_PERCENT | OPT_SECONDS, 0, false},
         {"hop", "--seconds S    spin, on another CPU every 1 ms", load_hop, OPT_SECONDS, 0, false},
@@ -97,6 +101,7 @@ static const struct option long_options[] = {
         {"cpu", no_argument, NULL, OPT_CPU},
         {"on-ms", required_argument, NULL, OPT_ON},
         {"period-ms", required_argument, NULL, OPT_PERIOD},
+        {"offset-ms", required_argument, NULL, OPT_OFFSET},
         {"children", required_argument, NULL, OPT_CHILDREN},
         {"ms", required_argument, NULL, OPT_MS},
         {"parallel", required_argument, NULL, OPT_PARALLEL},
@@ -189,6 +194,9 @@ static int set_option(struct load_options *o, unsigned int bit, const char *arg)
                 return parse_ns(arg, MAX_MS, (double)NS_PER_MS, &o->on_ns);
         case OPT_PERIOD:
                 return parse_ns(arg, MAX_MS, (double)NS_PER_MS, &o->period_ns);
+        case OPT_OFFSET:
+                o->aligned = true;
+                return parse_ns(arg, MAX_MS, (double)NS_PER_MS, &o->offset_ns);
         case OPT_MS:
                 return parse_ns(arg, MAX_MS, (double)NS_PER_MS, &o->each_ns);
         case OPT_THREADS:

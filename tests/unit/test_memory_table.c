@@ -104,14 +104,34 @@ static void the_next_is_who_was_never_read_then_who_was_read_longest_ago(void **
         table.all[0].anonymous_bytes = 100 * MIB; /* nobody wants it */
         table.all[1].anonymous_bytes = 1 * MIB;
         table.all[2].anonymous_bytes = 9 * MIB;
-        assert_int_equal(memory_table_next(&table, 1000), 2);
+        assert_int_equal(memory_table_next(&table, 1000, 1), 2);
         memory_table_exact(&table, 2, 1000, MIB, pages);
-        assert_int_equal(memory_table_next(&table, 1000), 1);
+        assert_int_equal(memory_table_next(&table, 1000, 1), 1);
         memory_table_exact(&table, 1, 1001, MIB, pages);
-        assert_int_equal(memory_table_next(&table, 1000), table.n); /* all are new enough */
-        assert_int_equal(memory_table_next(&table, 2000), 2);
+        table.all[1].private_at_anonymous_bytes = table.all[1].anonymous_bytes;
+        assert_int_equal(memory_table_next(&table, 1000, 1), table.n);    /* once a round */
+        assert_int_equal(memory_table_next(&table, 1500, 1000), table.n); /* new enough */
+        assert_int_equal(memory_table_next(&table, 2000, 1000), 2);
         table.all[2].failed_ns = 2000; /* tried in vain: once a round is enough */
-        assert_int_equal(memory_table_next(&table, 2000), 1);
+        assert_int_equal(memory_table_next(&table, 2000, 1000), table.n);
+        assert_int_equal(memory_table_next(&table, 2001, 1000), 2);
+}
+
+static void who_has_grown_much_is_read_again_at_once(void **state)
+{
+        const uint64_t pages[] = {1, 1};
+
+        (void)state;
+        table.all[1].anonymous_bytes = 2 * MIB;
+        table.all[2].anonymous_bytes = 2 * MIB;
+        memory_table_exact(&table, 1, 1000, MIB, pages);
+        memory_table_exact(&table, 2, 1000, MIB, pages);
+        table.all[2].anonymous_bytes = 4 * MIB;
+        assert_int_equal(memory_table_next(&table, 1100, 1000), table.n);
+        table.all[2].anonymous_bytes = 5 * MIB;
+        assert_int_equal(memory_table_next(&table, 1100, 1000), 2);
+        table.all[2].anonymous_bytes = MIB - 1;
+        assert_int_equal(memory_table_next(&table, 1100, 1000), 2);
 }
 
 int main(void)
@@ -128,6 +148,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(
                         the_next_is_who_was_never_read_then_who_was_read_longest_ago, setup,
                         teardown),
+                cmocka_unit_test_setup_teardown(who_has_grown_much_is_read_again_at_once, setup,
+                                                teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

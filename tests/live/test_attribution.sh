@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Attribution against the truth: sums that are exact at every tick, whatever runs; energy of a
+# 10 ms slice for those who ran in that slice; dram for those who hold memory.
+#
+# usage: test_attribution.sh [SECONDS of random loads (15)]
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+LOAD_S=${1:-15}
+TENANTS=8
+RANDOM=20231 # the same loads in every run
+
+loadgen=$RIG_BIN_DIR/loadgen
+
+# --- sums, with two to eight tenants --------------------------------------------------------------
+
+# tenant NUMBER END: one random command after the other under energat run, until END (in SECONDS)
+tenant() {
+        local commands=(
+                "spin 0.$((RANDOM % 9 + 1))"
+                "burst --on-ms $((RANDOM % 20 + 1)) --period-ms 50 --seconds $((RANDOM % 3 + 1))"
+                "storm --children $((RANDOM % 60 + 20)) --ms $((RANDOM % 5 + 1))"
+                "forks --rate $((RANDOM % 300 + 50)) --seconds 1"
+                "mem --mib $((RANDOM % 60 + 8)) --seconds 1"
+                "threads --threads $((RANDOM % 8 + 2)) --seconds 1"
+        )
+        while [[ $SECONDS -lt $2 ]]; do
+                # shellcheck disable=SC2086 # words
+                rig_run run --format json -- "$loadgen" ${commands[RANDOM % ${#commands[@]}]} \
+                        >"$RIG/tenant.$1" 2>&1 </dev/null || return
+        done
+}
+
+sums_hold() {
+        local said
+        said=$("$(dirname "$0")/attribution_sums.py" "$RIG/energat.sock" "$LOAD_S" 2>&1)
+        local status=$?
+        note "$said"
+        [[ $status -eq 0 ]] || return 1
+        read -r _ ticks _ rows _ exited <<<"$(tail -n 1 <<<"$said")"
+        # that it saw something: many ticks, and processes that come and go
+        [[ $ticks -ge $((LOAD_S * 10)) && $rows -ge 10 && $exited -ge 100 ]]
+}
+
+rig_start_sim --dram
+rig_baseline 20 3
+rig_start_daemon
+jobs=()
+for ((i = 0; i < TENANTS; i++)); do
+        sleep 0.3 # two at first, then more and more
+        tenant "$i" $((SECONDS + LOAD_S)) &
+        jobs+=("$!")
+        RIG_JOBS+=("$!")
+        [[ $i -ne 1 ]] || check "at every tick of $LOAD_S s static + shares + unattributed = energy" \
+                sums_hold &
+        [[ $i -ne 1 ]] || sums_job=$!
+done
+wait "$sums_job"
+status=$?
+RIG_PASSED=$((RIG_PASSED + (status == 0))) # counted in the subshell only
+failed=0
+for job in "${jobs[@]}"; do
+        wait "$job" || failed=$((failed + 1))
+done
+check "all $TENANTS tenants got their reports" equal "$failed" 0
+
+# --- memory ---------------------------------------------------------------------------------------
+
+MIB=512
+used_gib() {
+        awk '/^MemTotal/ { total = $2 } /^MemFree/ { free = $2 } END { print (total - free) / 2^20 }' \
+                /proc/meminfo
+}
+rig_run run --format json --delta 1 -- "$loadgen" mem --mib "$MIB" --seconds 6 \
+        >"$RIG/mem.json" 2>"$RIG/mem.err" </dev/null &
+RIG_JOBS+=("$!")
+job=$!
+sleep 4
+part=$(calculate "$MIB / 1024 / $(used_gib)")
+wait "$job"
+dynamic=$(json "$RIG/mem.json" '.machine.dram_j - .machine.static_dram_j')
+check "who holds $MIB MiB has that part of the dynamic energy of dram" \
+        within "$(json "$RIG/mem.json" .share.dram_j)" "$(calculate "$part * $dynamic")" 5
+check "with delta 1 the attributed energy is the share" \
+        within "$(json "$RIG/mem.json" .attributed.dram_j)" "$(json "$RIG/mem.json" .share.dram_j)" 2
+check "what it rests on is an exact reading of the last seconds" \
+        at_most "$(json "$RIG/mem.json" '.memory.age_s')" 5
+check "and of its memory" within "$(json "$RIG/mem.json" '.memory.held_bytes / 1048576')" "$MIB" 5
+rig_stop
+
+# --- phases ---------------------------------------------------------------------------------------
+
+# A core costs 30 W for 200 ms, then 10 W for 200 ms.  One program runs only in the first, its
+# neighbour only in the second: over a second both see 20 W.
+PHASE_S=8
+phase() {
+        rig_run run --gamma 1 --format json -- "$loadgen" burst --on-ms 100 --period-ms 400 \
+                --offset-ms "$2" --seconds "$PHASE_S" --truth "$RIG/$1.truth" \
+                >"$RIG/$1.json" 2>"$RIG/$1.err" </dev/null
+}
+# phase_is_right NAME WATTS
+phase_is_right() {
+        check "$1: charged at $2 W" within "$(json "$RIG/$1.json" .share.package_j)" \
+                "$(calculate "$2 * $(json "$RIG/$1.truth" .cpu_s)")" 3
+}
+rm -rf "$RIG/powercap"
+rig_start_sim --power-schedule 0.2:30,0.2:10
+rig_baseline 20
+rig_start_daemon
+phase high 50 &
+job=$!
+RIG_JOBS+=("$job")
+phase low 250
+wait "$job"
+phase_is_right high 30
+phase_is_right low 10
