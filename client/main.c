@@ -35,6 +35,7 @@ static void print_commands(void)
         print_usage(stdout, NULL);
         puts("\nwhat most people need:\n"
              "  energat run -- CMD ARGS  run CMD and say how many joules it used\n"
+             "  energat top              watch which programs use power now\n"
              "  energat check            can this machine be measured, and what to do if not\n"
              "\ncommands:");
         for (size_t i = 0; commands[i]; i++)

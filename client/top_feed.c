@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "top_feed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+
+void top_feed_init(struct top_feed *f, const char *path, struct connection *connection)
+{
+        *f = (struct top_feed){.path = path, .connection = connection};
+}
+
+void top_feed_deinit(struct top_feed *f)
+{
+        connection_close(f->connection);
+        json_decref(f->status);
+        *f = (struct top_feed){0};
+}
+
+static void lose(struct top_feed *f, int error)
+{
+        snprintf(f->trouble, sizeof(f->trouble), "no energatd at %s: %s; trying again", f->path,
+                 f->connection ? connection_strerror(f->connection, error) : strerror(-error));
+        connection_close(f->connection);
+        f->connection = NULL;
+        json_decref(f->status);
+        f->status = NULL;
+        f->asked = false;
+}
+
+/* Both calls at once: the daemon answers them in order. */
+static int send_calls(struct top_feed *f)
+{
+        const char *rows = f->own_only ? "io.energat.GetOwnRows" : "io.energat.GetRows";
+        int r = connection_send(f->connection, "io.energat.GetStatus", NULL, false);
+
+        return r < 0 ? r : connection_send(f->connection, rows, NULL, false);
+}
+
+void top_feed_ask(struct top_feed *f)
+{
+        int r = 0;
+
+        if (f->asked) {
+                if (clock_now_ns() > f->asked_ns + CONNECTION_TIMEOUT_NS)
+                        lose(f, -ETIMEDOUT);
+                return;
+        }
+        if (!f->connection)
+                r = connection_open(&f->connection, f->path);
+        if (r == 0)
+                r = send_calls(f);
+        if (r < 0) {
+                lose(f, r);
+                return;
+        }
+        f->asked = true;
+        f->asked_ns = clock_now_ns();
+}
+
+/* Only administrators see all rows: from here on ask for one's own. */
+static int on_refusal(struct top_feed *f)
+{
+        if (f->own_only || strcmp(connection_error_name(f->connection), "io.energat.Denied") != 0) {
+                snprintf(f->trouble, sizeof(f->trouble), "%s",
+                         connection_error_text(f->connection));
+                return -EPERM;
+        }
+        f->own_only = true;
+        json_decref(f->status);
+        f->status = NULL;
+        f->asked = false;
+        top_feed_ask(f);
+        return 0;
+}
+
+int top_feed_take(struct top_feed *f, struct top_snapshot *ret)
+{
+        while (f->asked) {
+                json_auto_t *reply = NULL;
+                int r = connection_receive(f->connection, &reply, NULL);
+
+                if (r == -EAGAIN)
+                        return 0;
+                if (r == -EREMOTEIO) {
+                        r = on_refusal(f);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
+                if (r < 0) {
+                        lose(f, r);
+                        return 0;
+                }
+                if (!f->status) {
+                        f->status = json_incref(reply);
+                        continue;
+                }
+                r = top_snapshot_parse(ret, reply, f->status, f->own_only);
+                if (r < 0) {
+                        lose(f, r);
+                        return 0;
+                }
+                json_decref(f->status);
+                f->status = NULL;
+                f->asked = false;
+                f->trouble[0] = '\0';
+                return 1;
+        }
+        return 0;
+}
+
+int top_feed_fd(const struct top_feed *f)
+{
+        return f->asked ? connection_fd(f->connection) : -1;
+}

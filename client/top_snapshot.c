@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "top_snapshot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+
+static double number(const json_t *object, const char *key)
+{
+        const json_t *value = json_object_get(object, key);
+
+        return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static int parse_process(struct top_process *p, const json_t *row, unsigned int nnodes)
+{
+        const json_t *pid = json_object_get(row, "pid"), *comm = json_object_get(row, "comm");
+        const json_t *nodes = json_object_get(row, "node_cpu_s");
+
+        if (!json_is_integer(pid) || !json_is_string(comm))
+                return -EPROTO;
+        *p = (struct top_process){
+                .pid = json_integer_value(pid),
+                .ppid = json_integer_value(json_object_get(row, "ppid")),
+                .start_s = number(row, "start_s"),
+                .kernel = json_is_true(json_object_get(row, "kernel")),
+                .threads = (unsigned int)json_integer_value(json_object_get(row, "threads")),
+                .cpu_s = number(row, "cpu_s"),
+                .energy_j = number(json_object_get(row, "share"), "package_j"),
+        };
+        snprintf(p->comm, sizeof(p->comm), "%s", json_string_value(comm));
+        for (unsigned int i = 0; i < nnodes; i++)
+                p->node_cpu_s[i] = json_is_array(nodes)
+                                           ? json_number_value(json_array_get(nodes, i))
+                                           : p->cpu_s;
+        return 0;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+        const struct top_process *left = a, *right = b;
+
+        return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+static int parse_processes(struct top_snapshot *s, const json_t *rows)
+{
+        size_t n = json_array_size(rows);
+
+        s->processes = calloc(n ? n : 1, sizeof(s->processes[0]));
+        if (!s->processes)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int r = parse_process(&s->processes[i], json_array_get(rows, i), s->nnodes);
+
+                if (r < 0)
+                        return r;
+        }
+        s->nprocesses = n;
+        qsort(s->processes, n, sizeof(s->processes[0]), by_pid);
+        return 0;
+}
+
+/* Joules of each socket since the daemon started. */
+static void parse_sums(struct top_snapshot *s, const json_t *sockets)
+{
+        const json_t *entry;
+        size_t i;
+
+        json_array_foreach(sockets, i, entry)
+        {
+                const json_t *machine = json_object_get(entry, "machine");
+                const json_t *rest = json_object_get(entry, "unattributed");
+                double fixed_dram = number(machine, "static_dram_j");
+                double rest_dram = number(rest, "dram_j");
+
+                if (s->nsockets == TOP_MAX_SOCKETS)
+                        return;
+                s->sockets[s->nsockets++] = (struct top_socket){
+                        .socket = (int)json_integer_value(json_object_get(entry, "socket")),
+                        .package = number(machine, "package_j"),
+                        .dram = number(machine, "dram_j"),
+                        .fixed = number(machine, "static_package_j") +
+                                 (isnan(fixed_dram) ? 0 : fixed_dram),
+                        .unattributed = number(rest, "package_j") +
+                                        (isnan(rest_dram) ? 0 : rest_dram),
+                };
+        }
+}
+
+static struct top_socket *socket_of(struct top_snapshot *s, int socket)
+{
+        for (unsigned int i = 0; i < s->nsockets; i++)
+                if (s->sockets[i].socket == socket)
+                        return &s->sockets[i];
+        if (s->nsockets == TOP_MAX_SOCKETS)
+                return NULL;
+        s->sockets[s->nsockets] = (struct top_socket){.socket = socket,
+                                                      .is_power = true,
+                                                      .package = NAN,
+                                                      .dram = NAN,
+                                                      .unattributed = NAN};
+        return &s->sockets[s->nsockets++];
+}
+
+static double plus(double sum, double more)
+{
+        return isnan(sum) ? more : sum + more;
+}
+
+/* Watts of each socket over the last whole second, as everybody is told. */
+static void parse_power(struct top_snapshot *s, const json_t *domains)
+{
+        const json_t *domain;
+        size_t i;
+
+        json_array_foreach(domains, i, domain)
+        {
+                const char *kind = report_string(domain, "kind");
+                double power_w = number(domain, "power_w"), base_w = number(domain, "base_w");
+                bool package = strcmp(kind, "package") == 0, dram = strcmp(kind, "dram") == 0;
+                const json_t *socket = json_object_get(domain, "socket");
+                struct top_socket *to;
+
+                if ((!package && !dram) || !json_is_integer(socket))
+                        continue;
+                to = socket_of(s, (int)json_integer_value(socket));
+                if (!to)
+                        return;
+                if (package)
+                        to->package = plus(to->package, power_w);
+                else
+                        to->dram = plus(to->dram, power_w);
+                to->fixed += base_w > power_w ? power_w : base_w;
+        }
+}
+
+static void add_note(struct top_snapshot *s, const char *text)
+{
+        for (unsigned int i = 0; i < s->nnotes; i++)
+                if (strncmp(s->notes[i], text, TOP_NOTE_MAX - 1) == 0)
+                        return;
+        if (s->nnotes < TOP_MAX_NOTES)
+                snprintf(s->notes[s->nnotes++], TOP_NOTE_MAX, "%s", text);
+}
+
+static void parse_notes(struct top_snapshot *s, const json_t *warnings)
+{
+        const json_t *warning;
+        size_t i;
+
+        json_array_foreach(warnings, i, warning) if (json_is_string(warning))
+                add_note(s, json_string_value(warning));
+}
+
+int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t *status,
+                       bool own_only)
+{
+        const json_t *nodes = json_object_get(rows, "nodes");
+        const json_t *list = json_object_get(rows, "rows");
+        const json_t *exited = json_object_get(rows, "exited");
+        int r;
+
+        *s = (struct top_snapshot){
+                .uptime_s = number(rows, "uptime_s"),
+                .own_only = own_only,
+                .exited_cpu_s = number(exited, "cpu_s"),
+                .exited_j = number(json_object_get(exited, "share"), "package_j"),
+                .estimated = report_estimated(status),
+        };
+        if (isnan(s->uptime_s) || !json_is_array(list) || !json_is_array(nodes) ||
+            !json_is_array(json_object_get(status, "domains")))
+                return -EPROTO;
+        snprintf(s->source, sizeof(s->source), "%s", report_string(status, "source"));
+        for (size_t i = 0; i < json_array_size(nodes) && i < TOP_MAX_NODES; i++)
+                s->nodes[s->nnodes++] = (int)json_integer_value(json_array_get(nodes, i));
+        if (own_only)
+                parse_power(s, json_object_get(status, "domains"));
+        else
+                parse_sums(s, json_object_get(rows, "sockets"));
+        parse_notes(s, json_object_get(status, "warnings"));
+        r = parse_processes(s, list);
+        if (r < 0)
+                top_snapshot_deinit(s);
+        return r;
+}
+
+void top_snapshot_deinit(struct top_snapshot *s)
+{
+        free(s->processes);
+        *s = (struct top_snapshot){0};
+}
