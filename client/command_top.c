@@ -26,8 +26,8 @@
 #include "top_terminal.h"
 #include "top_view.h"
 
-/* Of a screen without a terminal.  No name is cut. */
-#define BATCH_WIDTH TOP_WIDTH_MAX
+/* Of a screen without a terminal: the unit is shown, and names of processes are not cut. */
+#define BATCH_WIDTH 132
 /* The first view compares with a look so long ago, so that nobody has to wait for --delay. */
 #define FIRST_DELAY_NS (500 * NS_PER_MS)
 /* Ordinary users are told of a newer moment only after a second. */
@@ -50,12 +50,6 @@ struct top {
         int status;
         bool done;
 };
-
-static bool needs_units(const struct top *t)
-{
-        return t->options->json || t->order.group == TOP_UNITS || t->order.filter[0] ||
-               t->view.search[0] || !t->batch;
-}
 
 static void fail(struct top *t, int error)
 {
@@ -96,7 +90,7 @@ static void print(struct top *t)
 
 static void arrange(struct top *t)
 {
-        int r = top_owners_look_up(t->owners, &t->model.now, needs_units(t));
+        int r = top_owners_look_up(t->owners, &t->model.now);
 
         if (r == 0)
                 r = top_model_arrange(&t->model, &t->order);

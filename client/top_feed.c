@@ -21,8 +21,9 @@ void top_feed_deinit(struct top_feed *f)
 
 static void lose(struct top_feed *f, int error)
 {
-        snprintf(f->trouble, sizeof(f->trouble), "no energatd at %s: %s; trying again", f->path,
-                 f->connection ? connection_strerror(f->connection, error) : strerror(-error));
+        snprintf(f->trouble, sizeof(f->trouble), "no energatd: %s; trying again at %s",
+                 f->connection ? connection_strerror(f->connection, error) : strerror(-error),
+                 f->path);
         connection_close(f->connection);
         f->connection = NULL;
         json_decref(f->status);

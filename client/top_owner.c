@@ -203,7 +203,7 @@ static int look_up_unit(struct top_owners *o, struct top_process *p)
         return p->unit ? 0 : -ENOMEM;
 }
 
-int top_owners_look_up(struct top_owners *o, struct top_snapshot *s, bool units)
+int top_owners_look_up(struct top_owners *o, struct top_snapshot *s)
 {
         o->round++;
         for (size_t i = 0; i < s->nprocesses; i++) {
@@ -212,7 +212,7 @@ int top_owners_look_up(struct top_owners *o, struct top_snapshot *s, bool units)
 
                 if ((!p->user || again) && look_up_user(o, p) < 0)
                         return -ENOMEM;
-                if (units && (!p->unit || again) && look_up_unit(o, p) < 0)
+                if ((!p->unit || again) && look_up_unit(o, p) < 0)
                         return -ENOMEM;
         }
         return 0;

@@ -75,8 +75,6 @@ static void parse_sums(struct top_snapshot *s, const json_t *sockets)
         {
                 const json_t *machine = json_object_get(entry, "machine");
                 const json_t *rest = json_object_get(entry, "unattributed");
-                double fixed_dram = number(machine, "static_dram_j");
-                double rest_dram = number(rest, "dram_j");
 
                 if (s->nsockets == TOP_MAX_SOCKETS)
                         return;
@@ -84,10 +82,8 @@ static void parse_sums(struct top_snapshot *s, const json_t *sockets)
                         .socket = (int)json_integer_value(json_object_get(entry, "socket")),
                         .package = number(machine, "package_j"),
                         .dram = number(machine, "dram_j"),
-                        .fixed = number(machine, "static_package_j") +
-                                 (isnan(fixed_dram) ? 0 : fixed_dram),
-                        .unattributed = number(rest, "package_j") +
-                                        (isnan(rest_dram) ? 0 : rest_dram),
+                        .fixed = number(machine, "static_package_j"),
+                        .unattributed = number(rest, "package_j"),
                 };
         }
 }
@@ -131,10 +127,11 @@ static void parse_power(struct top_snapshot *s, const json_t *domains)
                 to = socket_of(s, (int)json_integer_value(socket));
                 if (!to)
                         return;
-                if (package)
-                        to->package = plus(to->package, power_w);
-                else
+                if (dram) {
                         to->dram = plus(to->dram, power_w);
+                        continue;
+                }
+                to->package = plus(to->package, power_w);
                 to->fixed += base_w > power_w ? power_w : base_w;
         }
 }

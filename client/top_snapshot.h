@@ -30,7 +30,8 @@ struct top_process {
 struct top_socket {
         int socket;
         bool is_power;
-        double package, dram, fixed, unattributed; /* J or W; fixed: the static part of both */
+        double package, dram;       /* J or W */
+        double fixed, unattributed; /* of the package: its static part, and what is nobody's */
 };
 
 struct top_snapshot {

@@ -29,7 +29,7 @@ static attr_t attributes_of(char style)
         case TOP_HEAD:
                 return A_REVERSE;
         case TOP_SELECTED:
-                return colour ? COLOR_PAIR(5) : A_STANDOUT;
+                return colour ? COLOR_PAIR(5) : A_REVERSE;
         case TOP_STATIC:
                 return colour ? COLOR_PAIR(1) : A_NORMAL;
         case TOP_SHARE:

@@ -19,12 +19,15 @@
 #define COUNT_WIDTH  6
 #define UNIT_WIDTH   26
 /* From here on there is room for the unit, too. */
-#define WIDE           110
-#define MOST_NOTES     3
-#define INDENT         2
-#define MOST_INDENT    30
-#define BAR_LABELS     66 /* columns of a socket's line beside its bar */
+#define WIDE        110
+#define MOST_NOTES  3
+#define INDENT      2
+#define MOST_INDENT 30
+/* Columns of a socket's line beside its bar: "socket 0   43.8 W []", what add_watts() writes */
+#define BAR_LABELS     59
+#define DRAM_LABEL     11
 #define BAR_MIN        8
+#define BAR_MAX        60
 #define MIN_FULL_BAR_W 1.0
 
 enum column {
@@ -197,6 +200,14 @@ int top_view_sort_at(const struct top_model *m, const struct top_view *v,
         return -1;
 }
 
+static void cut_blanks(char *line)
+{
+        size_t length = strlen(line);
+
+        while (length > 0 && line[length - 1] == ' ')
+                line[--length] = '\0';
+}
+
 void top_view_head(char line[TOP_LINE_MAX], const struct top_view *v, const struct top_model *m,
                    const struct top_order *order)
 {
@@ -205,6 +216,7 @@ void top_view_head(char line[TOP_LINE_MAX], const struct top_view *v, const stru
 
         draw_head(&t, &l, order);
         top_view_strip(line);
+        cut_blanks(line);
 }
 
 void top_view_row(char line[TOP_LINE_MAX], const struct top_view *v, const struct top_model *m,
@@ -214,6 +226,7 @@ void top_view_row(char line[TOP_LINE_MAX], const struct top_view *v, const struc
         struct layout l = layout_of(v, m, order);
 
         draw_row(&t, &l, m, row);
+        cut_blanks(line);
 }
 
 /* ---- the machine ---- */
@@ -237,14 +250,13 @@ static void draw_first(struct top_text *t, const struct top_view *v, const struc
         }
 }
 
+/* Always of the same width, so that the bars do not jump. */
 static void add_watts(struct top_text *t, const char *label, double watts)
 {
-        char text[TEXT_NUMBER_MAX];
-
         if (isnan(watts))
-                top_text_add(t, " %s ?", label);
+                top_text_add(t, " %s %5s", label, "?");
         else
-                top_text_add(t, " %s %s", label, text_quantity(text, watts, "W"));
+                top_text_add(t, " %s %5.1f", label, watts);
 }
 
 static int part(double watts, double full_w, int width)
@@ -279,21 +291,23 @@ static void draw_bar(struct top_text *t, const struct top_power *p, int width)
 
 static void draw_socket(struct top_text *t, const struct top_view *v, const struct top_power *p)
 {
-        int width = v->width - BAR_LABELS;
+        int width = v->width - BAR_LABELS - (isnan(p->dram_w) ? 0 : DRAM_LABEL);
         char all[TEXT_NUMBER_MAX];
 
         top_text_add(t, "socket %d %8s ", p->socket,
-                     isnan(p->all_w) ? "?" : text_quantity(all, p->all_w, "W"));
+                     isnan(p->package_w) ? "?" : text_quantity(all, p->package_w, "W"));
         if (width < BAR_MIN)
                 width = BAR_MIN;
+        else if (width > BAR_MAX)
+                width = BAR_MAX;
         draw_bar(t, p, width);
         add_watts(t, "static", p->fixed_w);
         /* nothing but the sum is known to those who are not told what is unattributed */
-        if (isnan(p->unattributed_w) && !isnan(p->all_w)) {
-                add_watts(t, "dynamic", isnan(p->fixed_w) ? NAN : p->all_w - p->fixed_w);
+        if (isnan(p->unattributed_w) && !isnan(p->package_w)) {
+                add_watts(t, "dynamic", isnan(p->fixed_w) ? NAN : p->package_w - p->fixed_w);
         } else {
                 add_watts(t, "share", p->share_w);
-                add_watts(t, "unattrib.", p->unattributed_w);
+                add_watts(t, "unattr.", p->unattributed_w);
         }
         if (!isnan(p->dram_w))
                 add_watts(t, "dram", p->dram_w);
@@ -364,7 +378,10 @@ static void draw_order(struct top_screen *s, const struct top_view *v, const str
         struct top_text t = next_line(s, v);
 
         top_text_style(&t, TOP_DIM);
-        top_text_add(&t, "%zu of %zu rows by %s%s", m->nrows, m->nall, top_sort_name(order->sort),
+        top_text_add(&t, "%zu ", m->nrows);
+        if (order->group == TOP_PROCESSES && m->nrows < m->nall)
+                top_text_add(&t, "of %zu ", m->nall);
+        top_text_add(&t, "rows by %s%s", top_sort_name(order->sort),
                      order->reverse ? ", reversed" : "");
         if (order->group != TOP_PROCESSES)
                 top_text_add(&t, ", one for each %s", top_group_name(order->group));
