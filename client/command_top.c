@@ -136,7 +136,8 @@ static void take_look(struct top *t)
                 return;
         }
         t->looks++;
-        if (t->looks == 1)
+        /* A person need not wait for the second look; who is refused the first asks later. */
+        if (t->looks == 1 && (!t->batch || t->feed.own_only))
                 plan_next(t, true);
         arrange(t);
         if (t->done)
