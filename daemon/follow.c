@@ -143,7 +143,9 @@ static void reports_send(struct follow *f)
 
                         if (last)
                                 f->call = NULL;
-                        if (last || call->more)
+                        if (last && call->more && f->server->stopping)
+                                call->gone = NULL; /* the intervals told it all */
+                        else if (last || call->more)
                                 call_reply(call, answer(f, last ? "final" : "interval", r), !last);
                 }
                 target_next(f->target);

@@ -16,6 +16,7 @@
 #include "configuration.h"
 #include "directory.h"
 #include "hotplug.h"
+#include "keeper.h"
 #include "learn.h"
 #include "listener.h"
 #include "liveness.h"
@@ -299,6 +300,9 @@ static int serve(struct life *life)
                 log_error("cannot start sampling: %s", strerror(-r));
                 goto end;
         }
+        r = keeper_new(&server->keeper, server);
+        if (r < 0)
+                log_warning("totals are not kept: %s", strerror(-r));
         r = memory_new(&server->memory, sampler, topology);
         if (r < 0)
                 log_warning("dram is not attributed: cannot start the memory accounting: %s",

@@ -228,6 +228,15 @@ double meter_wrap_s(const struct meter *m, size_t domain)
         return highest_uw && range_uj ? (double)range_uj / (double)highest_uw : INFINITY;
 }
 
+void meter_counter(const struct meter *m, size_t domain, struct meter_counter *ret)
+{
+        const struct state *s = &m->states[domain];
+
+        *ret = (struct meter_counter){.known = s->started && m->driver->lasting,
+                                      .counter_uj = s->last_uj,
+                                      .highest_uw = s->highest_uw};
+}
+
 double meter_known_base_w(const struct meter *m, size_t domain)
 {
         return m->driver->known_base_w ? m->driver->known_base_w(m->source, domain) : -1;

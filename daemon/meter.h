@@ -78,5 +78,13 @@ double meter_known_base_w(const struct meter *m, size_t domain); /* negative: no
  */
 double meter_wrap_s(const struct meter *m, size_t domain);
 
+/* What it takes to go on from a domain's counter after the meter was closed. */
+struct meter_counter {
+        bool known; /* it was read at least once, and goes on without us */
+        uint64_t counter_uj;
+        uint64_t highest_uw; /* highest power seen; 0: none yet */
+};
+void meter_counter(const struct meter *m, size_t domain, struct meter_counter *ret);
+
 /* Read all domains.  No allocation, no logging; faults are found in meter_fault(). */
 void meter_read(struct meter *m, const struct source_input *input, struct meter_tick *tick);

@@ -5,9 +5,15 @@
 #include "io.energat.varlink.h"
 
 const struct method energat_methods[] = {
-        {"GetStatus", method_status},   {"Check", method_check},
-        {"Follow", method_follow},      {"Detach", method_detach},
-        {"GetRows", method_rows},       {"Calibrate", method_calibrate},
-        {"GetSensors", method_sensors}, {"GetOwnRows", method_own_rows},
-        {"GetConfig", method_config},   {NULL, NULL},
+        {"GetStatus", method_status},
+        {"GetTotals", method_totals},
+        {"Check", method_check},
+        {"Follow", method_follow},
+        {"Detach", method_detach},
+        {"GetRows", method_rows},
+        {"Calibrate", method_calibrate},
+        {"GetSensors", method_sensors},
+        {"GetOwnRows", method_own_rows},
+        {"GetConfig", method_config},
+        {NULL, NULL},
 };

@@ -267,6 +267,16 @@ const struct domain_view *sampler_domains(const struct sampler *s)
         return s->views;
 }
 
+const uint64_t *sampler_energy_uj(const struct sampler *s)
+{
+        return s->domain_uj;
+}
+
+const uint64_t *sampler_mark_sums(const struct sampler *s)
+{
+        return s->ledger.mark_sums;
+}
+
 void sampler_set_baseline(struct sampler *s, const struct baseline *baseline)
 {
         accounts_set_baseline(&s->ledger.accounts, s->meter, baseline);

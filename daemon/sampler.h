@@ -92,6 +92,11 @@ struct domain_view {
         double power_w;     /* NAN: not read all the time */
 };
 const struct domain_view *sampler_domains(const struct sampler *s);
+/* [in the sampler] Energy of every domain since the start, as of the last tick: for those who may
+ * see everything. */
+const uint64_t *sampler_energy_uj(const struct sampler *s);
+/* [in the sampler] The sums as of the last mark. */
+const uint64_t *sampler_mark_sums(const struct sampler *s);
 /* [in the sampler] What memory.h has found. */
 void sampler_hold(struct sampler *s, const struct memory_holdings *holdings);
 /* [in the sampler] Bring the shares of all processes and the unattributed energy up to this tick.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients.h"
+#include "keeper.h"
 #include "log.h"
 #include "own_rows.h"
 
@@ -102,6 +103,11 @@ void server_free(struct server *s)
 {
         if (!s)
                 return;
+        /* The sampler has stopped: who is streamed to gets what there is, and hears no "final": it
+         * may go on with the daemon that comes after this one. */
+        s->stopping = true;
+        if (s->mailbox.fd >= 0)
+                mailbox_deliver(&s->mailbox);
         clients_deinit(s);
         /* The sampler has stopped: its last letters end what was followed.  A survey ends by
          * itself. */
@@ -118,6 +124,7 @@ void server_free(struct server *s)
         sd_event_source_disable_unref(s->source_timer);
         if (s->spare_fd >= 0)
                 close(s->spare_fd);
+        keeper_free(s->keeper);
         mailbox_deinit(&s->mailbox);
         own_rows_free(s->own_rows);
         free(s->baseline);

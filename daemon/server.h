@@ -59,6 +59,8 @@ struct server {
         int listen_fd, epoll_fd;
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
         struct memory *memory;   /* NULL: no dram domain */
+        struct keeper *keeper;   /* of the totals; NULL: there is no memory for it */
+        bool stopping;           /* connections are about to end, and what is streamed breaks off */
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
         struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
@@ -110,6 +112,7 @@ void method_calibrate(struct call *call);
 void method_check(struct call *call);
 void method_config(struct call *call);
 void method_status(struct call *call);
+void method_totals(struct call *call);
 void method_rows(struct call *call);
 void method_own_rows(struct call *call);
 void method_sensors(struct call *call);

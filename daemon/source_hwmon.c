@@ -271,6 +271,7 @@ extern const struct source_driver source_hwmon;
 
 const struct source_driver source_hwmon = {
         .name = "hwmon",
+        .lasting = true,
         .probe = hwmon_probe,
         .open = hwmon_open,
         .domains = hwmon_domains,

@@ -534,6 +534,7 @@ extern const struct source_driver source_msr;
 
 const struct source_driver source_msr = {
         .name = "msr",
+        .lasting = true,
         .probe = msr_probe,
         .open = msr_open,
         .domains = msr_domains,

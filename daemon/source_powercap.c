@@ -449,6 +449,7 @@ extern const struct source_driver source_powercap;
 
 const struct source_driver source_powercap = {
         .name = "powercap",
+        .lasting = true,
         .probe = powercap_probe,
         .open = powercap_open,
         .domains = powercap_domains,

@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "configuration.h"
+#include "keeper.h"
 #include "learn.h"
 #include "report_json.h"
 #include "row_copy.h"
@@ -198,6 +199,7 @@ static json_t *domains_json(struct look *look)
         for (size_t i = 0; i < n; i++) {
                 const struct domain *d = &domains[i];
                 const struct domain_view *view = &look->domains[i];
+                uint64_t before_uj = keeper_before_uj(look->server->keeper, d->label);
                 int account = account_of(a, i);
 
                 fault_text(&look->faults[i], fault, sizeof(fault));
@@ -212,8 +214,8 @@ static json_t *domains_json(struct look *look)
                                           account >= 0 && a->all[account].base_known,
                                           account >= 0 ? (double)a->all[account].base_uw / 1e6 : 0),
                                   "power_w", number_or_null(!isnan(view->power_w), view->power_w),
-                                  "energy_j", json_real((double)view->energy_uj / 1e6), "fault",
-                                  text_or_null(fault), "faults",
+                                  "energy_j", json_joules(true, before_uj + view->energy_uj),
+                                  "fault", text_or_null(fault), "faults",
                                   (json_int_t)look->faults[i].count));
         }
         return array;
@@ -231,6 +233,8 @@ static json_t *all_warnings(struct look *look)
         if (look->server->baseline_problem[0] && !look->server->baseline_missing)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
         configuration_warnings(look->server->configuration, warnings);
+        if (look->server->keeper)
+                keeper_problems(look->server->keeper, warnings);
         return warnings;
 }
 

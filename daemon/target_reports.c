@@ -81,7 +81,7 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
                             (double)sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
 
         *credit = memory_credit(t, t->held[i].credit_ns - t->held[i].credit_before_ns,
-                                l->now_ns - t->before_ns);
+                                window_end_ns(l, t) - t->before_ns);
         if (*credit < 0) {
                 t->memory_unknown |= sum_since(l, t->sums_before, SUM_ENERGY_UJ, i) > 0;
                 return 0;

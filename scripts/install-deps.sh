@@ -10,7 +10,7 @@ set -euo pipefail
 BUILD=(
         gcc libc6-dev make cmake pkg-config # cmake 3.25 or later
         clang                               # compiles the BPF probe
-        libbpf-dev libnuma-dev libcap-dev libjansson-dev libsystemd-dev
+        libbpf-dev libnuma-dev libcap-dev libjansson-dev libsystemd-dev zlib1g-dev
         libinih-dev libgsl-dev libncurses-dev libhdf5-dev
 )
 TEST=(

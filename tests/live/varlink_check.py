@@ -247,6 +247,11 @@ def status(daemon):
     require(reply["domains"], "GetStatus: no domains")
 
 
+def totals(daemon):
+    reply = daemon.call("GetTotals")
+    require(reply["starts"] >= 1 and reply["domains"], f"GetTotals: {reply}")
+
+
 def check(daemon):
     reply = daemon.call("Check")
     require(reply["lines"], "Check: no lines")
@@ -433,13 +438,13 @@ def denied(daemon):
                                ("Calibrate", {"force": True})):
         daemon.refused(method, parameters, f"{NAME}.Denied")
     # and what is for everybody is the same for them
-    for method in ("GetStatus", "Check", "GetConfig"):
+    for method in ("GetStatus", "GetTotals", "Check", "GetConfig"):
         daemon.call(method)
 
 
 def complete(daemon):
     """Every declared method, type of reply and error that can be had is in a scenario here."""
-    tried = {"GetStatus", "Check", "GetSensors", "GetRows", "GetOwnRows", "Follow", "Detach", "Calibrate", "GetConfig"}
+    tried = {"GetStatus", "GetTotals", "Check", "GetSensors", "GetRows", "GetOwnRows", "Follow", "Detach", "Calibrate", "GetConfig"}
     require(set(daemon.interface.methods) == tried,
             f"tested: {sorted(tried)}, declared: {sorted(daemon.interface.methods)}")
     known = {"NoSuchProcess", "NoSuchTarget", "Denied", "Busy", "TooMany", "Failed"}
@@ -457,7 +462,7 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, check, config, sensors, rows, own_rows, follow, follow_once,
+    describes_itself, unknown_names, status, totals, check, config, sensors, rows, own_rows, follow, follow_once,
     names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 
