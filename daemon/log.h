@@ -21,7 +21,6 @@ int log_level_from_name(const char *name); /* -1: no such level */
 #define EVENT_BEGINS_ANEW    "4ba039799ee9145ffdb8788561c1569a"
 #define EVENT_RELOADED       "423f0508a5d9ca4ec5aafdc3984ea731"
 #define EVENT_RELOAD_REFUSED "f98ee7644b2610c47ee5f768c81608ec"
-#define EVENT_PRIVILEGES     "004f0de530c9c092fa24d031ff79d7ec"
 #define EVENT_STALLED        "5ea1279ee5cfc4be247aa5149b91f2e6"
 
 /* What a message is about; NULL for what it is not. */
