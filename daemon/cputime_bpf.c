@@ -221,7 +221,7 @@ static bool kernel_names_runqueues(const char *proc_root)
         snprintf(path, sizeof(path), "%s/kallsyms", proc_root);
         f = fopen(path, "re");
         if (!f)
-                return false;
+                return true; /* a sandbox hides it (ProtectKernelTunables=): loading tells */
         while (!found && fgets(line, sizeof(line), f)) {
                 char symbol[128];
 
@@ -284,6 +284,14 @@ static int skel_load(struct bpf_accounting *b, bool raw)
         return 0;
 }
 
+/* With tp_btf, or with raw_tp where the kernel does not take that. */
+static int skel_load_any(struct bpf_accounting *b)
+{
+        int r = skel_load(b, false);
+
+        return r < 0 && r != -EPERM && r != -ENOMEM ? skel_load(b, true) : r;
+}
+
 static int memory_init(struct bpf_accounting *b, struct processes *ps)
 {
         struct probe *skel = b->skel;
@@ -344,9 +352,11 @@ static int bpf_open(void **ret, const struct cputime_config *config,
         b->can_name_rqs = kernel_names_runqueues(config->proc_root);
         b->own_irq = config->irq && !b->kernel_irq;
         b->proc_root = strdup(config->proc_root);
-        r = b->proc_root ? skel_load(b, false) : -ENOMEM;
-        if (r < 0 && r != -EPERM && r != -ENOMEM)
-                r = skel_load(b, true);
+        r = b->proc_root ? skel_load_any(b) : -ENOMEM;
+        if (r < 0 && r != -EPERM && r != -ENOMEM && b->can_name_rqs) {
+                b->can_name_rqs = false;
+                r = skel_load_any(b);
+        }
         if (r >= 0) {
                 step = "map its tables";
                 r = memory_init(b, ps);

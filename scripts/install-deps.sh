@@ -14,7 +14,7 @@ BUILD=(
         libinih-dev libgsl-dev libncurses-dev libhdf5-dev
 )
 TEST=(
-        libcmocka-dev jq python3 util-linux
+        libcmocka-dev jq python3 util-linux systemd
         tmux mandoc bash-completion zsh fish locales # tests/live: top, man pages, completion
         clang-format clang-tidy cppcheck shellcheck
         qemu-system-x86 debootstrap e2fsprogs # tests/vm

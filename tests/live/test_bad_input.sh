@@ -122,6 +122,114 @@ test_configuration() {
                 equal "$(cd "$RIG" && find state -printf '%p %s %T@\n' | sort)" "$before"
 }
 
+# starts_with ARGUMENT...: energatd comes up with these, and is left running as a job of the rig
+starts_with() {
+        : >"$RIG/err"
+        rig_background "$ENERGAT_BIN_DIR/energatd" --config "$RIG/energatd.conf" \
+                --powercap-root "$RIG/powercap" "$@" >"$RIG/out" 2>"$RIG/err" </dev/null
+        wait_for "$RIG_START_S" measures || says 'measuring with'
+}
+
+measures() {
+        grep -q 'measuring with' "$RIG/err"
+}
+
+# ends_well: what starts_with has started, at SIGTERM
+ends_well() {
+        rig_end "$RIG_PID"
+        equal "$?" 0
+}
+
+test_unknown_keys() {
+        printf '[daemon]\nuser = nobody\n[sampling]\nperoid = 10ms\n[weather]\nrain = 1\n' >"$RIG/odd.conf"
+        check "unknown keys do not stop it" starts_with --config "$RIG/odd.conf" \
+                --socket "$RIG/odd.sock" --state-dir "$RIG/state"
+        check "each is named by file and line, with what was meant" \
+                says "$RIG/odd.conf:4: sampling.peroid: unknown key, ignored; did you mean sampling.period\?"
+        check "also one of a section that is none" says "$RIG/odd.conf:6: weather.rain: unknown key"
+        check "and it ends well" ends_well
+}
+
+test_socket() {
+        local long
+        long=$RIG/$(printf 'x%.0s' {1..120})
+        check "a socket path that is too long is refused" energatd_refuses --socket "$long"
+        check "and the message says how long it may be" says '107 bytes'
+
+        check "a directory that is not there is made" starts_with --socket "$RIG/new/run/e.sock" \
+                --state-dir "$RIG/new/state"
+        check "it is the daemon's" equal "$(stat -c %U "$RIG/new/run" "$RIG/new/state" | xargs)" "nobody nobody"
+        check "a second start there is refused" energatd_refuses \
+                --config "$RIG/energatd.conf" --socket "$RIG/new/run/e.sock"
+        check "and the message says why" says "$RIG/new/run/e.sock: another energatd answers there"
+        check "the first one still answers" \
+                fails_with 0 "$ENERGAT_BIN_DIR/energat" --socket "$RIG/new/run/e.sock" status
+        kill -KILL "$RIG_PID"
+        wait "$RIG_PID" 2>/dev/null
+        check "a socket that nobody answers on is there" test -S "$RIG/new/run/e.sock"
+        check "and is replaced" starts_with --socket "$RIG/new/run/e.sock" --state-dir "$RIG/state"
+        check "by one that is answered" \
+                fails_with 0 "$ENERGAT_BIN_DIR/energat" --socket "$RIG/new/run/e.sock" status
+        check "that goes when energatd ends" ends_well
+        check "leaving nothing" test ! -e "$RIG/new/run/e.sock"
+
+        : >"$RIG/new/run/e.sock"
+        check "a file in its place is refused" energatd_refuses --config "$RIG/energatd.conf" \
+                --socket "$RIG/new/run/e.sock"
+        check "and left alone" test -f "$RIG/new/run/e.sock"
+}
+
+test_directories() {
+        mkdir -m 0777 "$RIG/open"
+        check "a socket where anybody could replace it is refused" energatd_refuses \
+                --config "$RIG/energatd.conf" --socket "$RIG/open/e.sock"
+        check "and the message says what to do" says "$RIG/open: anybody may replace.*chmod o-w"
+        check "and so is such a state directory" energatd_refuses --config "$RIG/energatd.conf" \
+                --state-dir "$RIG/open"
+        check "with the same message" says "$RIG/open: anybody may replace.*chmod o-w"
+
+        : >"$RIG/file"
+        check "a file in the state directory's place is refused, or measured without" \
+                starts_or_refuses --state-dir "$RIG/file/state"
+
+        # somebody else's: not taken, measured without, and that is said
+        install -d -m 0755 -o daemon -g daemon "$RIG/theirs"
+        check "a state directory that it cannot write to does not stop it" \
+                starts_with --socket "$RIG/none2.sock" --state-dir "$RIG/theirs"
+        check "it is named, with what to do" says "$RIG/theirs: user [0-9]+ cannot write there"
+        check "and stays whose it was" equal "$(stat -c %U "$RIG/theirs")" daemon
+        check "energatd ends well" ends_well
+
+        # of root's, but with more in it than energat's
+        mkdir -p "$RIG/shared-by-more/etc"
+        check "a directory with directories in it is no state directory" \
+                starts_with --socket "$RIG/none2.sock" --state-dir "$RIG/shared-by-more"
+        check "it is not taken from root" equal "$(stat -c %U "$RIG/shared-by-more")" root
+        check "and that is said" says "$RIG/shared-by-more: has directories in it"
+        check "energatd ends well" ends_well
+}
+
+starts_or_refuses() {
+        starts_with --socket "$RIG/none2.sock" "$@" && ends_well && says 'cannot make the state directory'
+}
+
+# Half a minute of calibration, ended after two seconds.
+test_end_while_calibrating() {
+        local client before
+        before=$(stat -c %Y.%s "$RIG/state/baseline_power.json")
+        rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" --basepower \
+                --base-period 5 --force >"$RIG/out" 2>&1 </dev/null
+        client=$RIG_PID
+        sleep 2
+        rig_stop_daemon
+        wait "$client"
+        check "the client of a calibration that was cut says so" test $? -ne 0
+        check "and names the reason" matches "$(cat "$RIG/out")" '^energat: '
+        check "the baseline is as it was" \
+                equal "$(stat -c %Y.%s "$RIG/state/baseline_power.json")" "$before"
+        check "nothing half-written is left" equal "$(find "$RIG/state" -name '*.tmp' -o -name '.*' -type f)" ""
+}
+
 test_no_daemon
 test_usage
 if rig_is_root; then
@@ -129,8 +237,12 @@ if rig_is_root; then
         rig_baseline 20
         test_not_root
         test_configuration
+        test_unknown_keys
+        test_socket
+        test_directories
         rig_start_daemon
         test_no_such_process
+        test_end_while_calibrating
 else
         skip "energatd's own refusals" "they need root, this is $(id -un)"
 fi
