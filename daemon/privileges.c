@@ -61,8 +61,8 @@ static const struct kept {
          always},
         /* /proc/PID/smaps_rollup and numa_maps are for those who may trace the process */
         {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "other users' memory is not accounted", always},
-        /* a better meter makes measuring begin anew, the probe included; collecting its rows runs a
-         * program of it (BPF_PROG_TEST_RUN), which kernels before 5.14 allow with it alone */
+        /* a better meter makes measuring begin anew, the probe included; collecting what it counts
+         * works without (tried on Linux 6.18) */
         {CAP_BPF, "CAP_BPF", "the BPF probe cannot be loaded", with_probe},
         /* the probe is of a tracing type; counters of the perf PMU are opened for a whole CPU */
         {CAP_PERFMON, "CAP_PERFMON", "neither the BPF probe nor perf's counters can be opened",
