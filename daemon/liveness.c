@@ -9,7 +9,8 @@
 #define NS_PER_US 1000ull
 #define NS_PER_S  1e9
 /* Questions in a watchdog's time: one may be late without harm. */
-#define QUESTIONS 4
+#define QUESTIONS  4
+#define UNANSWERED 2
 /* Ticks come late on a machine that stalls; a clock that has stopped makes none at all. */
 #define GRACE_TICKS 2
 
@@ -36,14 +37,28 @@ static void run_ask(struct letter *letter)
         mailbox_push(&l->server->mailbox, &l->back);
 }
 
+/* Once for each time that it happens. */
+static void say(struct liveness *l)
+{
+        if (l->said)
+                return;
+        log_event(LOG_ERR, &(const struct log_event){.id = EVENT_STALLED},
+                  "the sampler has made no tick for %.1f s: the watchdog is not fed any more",
+                  (double)(monotonic_ns() - l->known_ns) / NS_PER_S);
+        l->said = true;
+}
+
 static void on_back(struct letter *letter)
 {
         struct liveness *l = liveness_of(letter, offsetof(struct liveness, back));
 
         l->asked = false;
+        l->unanswered = 0;
         l->known_ns = l->ticked_ns;
-        if (monotonic_ns() - l->known_ns > l->grace_ns)
+        if (monotonic_ns() - l->known_ns > l->grace_ns) {
+                say(l);
                 return;
+        }
         l->said = false;
         sd_notify(0, "WATCHDOG=1");
 }
@@ -51,16 +66,11 @@ static void on_back(struct letter *letter)
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 {
         struct liveness *l = userdata;
-        uint64_t quiet_ns = monotonic_ns() - l->known_ns;
 
         (void)usec;
-        if (quiet_ns > l->grace_ns && !l->said) {
-                log_event(LOG_ERR, &(const struct log_event){.id = EVENT_STALLED},
-                          "the sampler has made no tick for %.1f s: the watchdog is not fed any "
-                          "more",
-                          (double)quiet_ns / NS_PER_S);
-                l->said = true;
-        }
+        /* After a stall of this thread the answer may be there, and only not have been taken. */
+        if (l->asked && ++l->unanswered == UNANSWERED)
+                say(l);
         if (!l->asked) {
                 l->asked = true;
                 sampler_post(l->server->sampler, &l->there);

@@ -15,11 +15,12 @@ struct liveness {
         struct letter there, back;
         struct server *server;
         sd_event_source *timer;
-        uint64_t period_ns; /* between two questions; 0: there is no watchdog */
-        uint64_t grace_ns;  /* without a tick */
-        bool asked, said;   /* a question is on its way; that ticks are missing was logged */
-        uint64_t ticked_ns; /* when the last tick was made: the sampler's answer */
-        uint64_t known_ns;  /* the same, of the last answer that has come */
+        uint64_t period_ns;      /* between two questions; 0: there is no watchdog */
+        uint64_t grace_ns;       /* without a tick */
+        bool asked, said;        /* a question is on its way; that ticks are missing was logged */
+        unsigned int unanswered; /* how often the timer has come meanwhile */
+        uint64_t ticked_ns;      /* when the last tick was made: the sampler's answer */
+        uint64_t known_ns;       /* the same, of the last answer that has come */
 };
 
 /*

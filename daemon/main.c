@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,14 @@ static void load_baseline(struct server *s)
                 s->baseline = NULL;
         }
         sampler_set_baseline(s->sampler, s->baseline);
+}
+
+/* What whoever started us had open is no business of a daemon; only the socket that it gives is. */
+static void close_inherited_descriptors(void)
+{
+        int given = sd_listen_fds(false);
+
+        (void)close_range(SD_LISTEN_FDS_START + (given > 0 ? (unsigned int)given : 0), UINT_MAX, 0);
 }
 
 /* Every client and every file of the meter is a descriptor: take what we may have. */
@@ -352,6 +361,7 @@ int main(int argc, char **argv)
         sigset_t signals;
         int r;
 
+        close_inherited_descriptors();
         r = configure(&life.configuration, argc, argv);
         if (r)
                 return r - 1;
