@@ -322,6 +322,8 @@ static int start(struct bpf_accounting *b)
         struct cputime_losses losses = {0};
         int r;
 
+        /* Not what cpu_state.synced begins with: each CPU takes its clock at its first switch. */
+        b->skel->bss->control.tick = 1;
         r = probe__attach(b->skel);
         if (r < 0)
                 return r;
