@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# topologies: base
+#
+# A kernel that does not take tp_btf programs at sched_switch: raw_tp counts as exactly.
+
+# shellcheck source=../guest/lab.sh
+. /usr/local/lib/energat-vm/lab.sh
+
+lab_meter
+lab_drop_in "Environment=LD_PRELOAD=$LAB/librefuse_tp_btf.so"
+check "the probe is attached by raw_tp" matches "$(energat status)" 'raw_tp sched_switch'
+lab_load spin 3 --cpu
+truth_s=$(json "$TRUTH" .cpu_s)
+check "CPU time" within "$(report .cpu_s)" "$truth_s" 1 0.05
+check "joules" within "$(report .share.package_j)" "$(calculate "$CORE_W * $truth_s")" 3
+lab_load storm --children 100 --ms 5
+check "100 children of 5 ms: CPU time" within "$(report .cpu_s)" "$(json "$TRUTH" .cpu_s)" 3 0.1
+lab_call GetRows >"$LAB_WORK/rows.json"
+check "threads and idle are the CPUs' time" within \
+        "$(json "$LAB_WORK/rows.json" '.cpu_s + .idle_s + .stolen_s')" \
+        "$(json "$LAB_WORK/rows.json" .wall_s)" 1
+check "nothing is lost" equal "$(json "$LAB_WORK/rows.json" .lost_s)" 0
+lab_drop_in
+check "without the library it is tp_btf again" matches "$(energat status)" 'tp_btf sched_switch'
