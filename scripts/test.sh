@@ -18,6 +18,8 @@ BTF=/sys/kernel/btf/vmlinux
 # What shows the daemon at work to the sanitizers.  The other live tests compare times and energies,
 # and a daemon with sanitizers uses more of both.
 LIVE_WITH_SANITIZERS='run_status|bad_input'
+# Of the virtual servers, what fits into the time that CI has; tests/vm/README.md names the rest.
+VM_TOPOLOGIES=(base two-sockets-four-nodes)
 OUTPUT_MAX=10000000 # bytes that CTest keeps of a test's output: it is read for skipped parts
 
 export LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1
@@ -162,6 +164,46 @@ skip_whole() {
         fi
 }
 
+# tap KIND COMMAND...: a program that prints TAP; each of its tests counts, and each skipped part of one
+tap() {
+        local kind=$1 nfailures=${#failures[@]} nresults=0 status line name part parts=()
+        shift
+        say "tests: $kind"
+        "$@" </dev/null 2>&1 | tee "$work/output"
+        status=${PIPESTATUS[0]}
+        if [[ $status -eq $SKIPPED ]]; then
+                add_skip "$kind: $(tail -n 1 "$work/output")"
+                return
+        fi
+        while IFS= read -r line; do
+                name=${line#*ok * - }
+                name=${name% # [0-9]*}
+                case $line in
+                ' '*' # SKIP '*)
+                        parts+=("$kind: ${name/ # SKIP /: }")
+                        continue
+                        ;;
+                ' '*) continue ;; # of a subtest, which has its own line
+                'ok '*' # SKIP '*) add_skip "$kind: ${name/ # SKIP /: }" ;;
+                *)
+                        for part in "${parts[@]}"; do
+                                add_skip "$part"
+                        done
+                        if [[ $line == ok* ]]; then
+                                passed=$((passed + 1))
+                        else
+                                add_failure "$kind: $name"
+                        fi
+                        ;;
+                esac
+                nresults=$((nresults + 1))
+                parts=()
+        done < <(grep -E '^ *(not )?ok [0-9]+ - ' "$work/output")
+        if [[ $nresults -eq 0 || ($status -ne 0 && ${#failures[@]} -eq $nfailures) ]]; then
+                add_failure "$kind: exit status $status"
+        fi
+}
+
 # live PRESET [CTEST OPTION...]
 live() {
         if $unit_only; then
@@ -170,6 +212,14 @@ live() {
                 add_skip "live, $1: CPU time cannot be counted exactly, the kernel has no BTF ($BTF)"
         else
                 ctests "$1" live "${@:2}"
+        fi
+}
+
+vm() {
+        if $unit_only; then
+                add_skip "vm: asked for with --unit"
+        else
+                tap vm tests/vm/run "${VM_TOPOLOGIES[@]/#/--topology=}"
         fi
 }
 
@@ -225,13 +275,7 @@ if one "build, release" build release; then
         for label in $(other_labels); do
                 ctests release "$label" --parallel "$(nproc)"
         done
-        if [[ ! -x tests/vm/run ]]; then
-                :
-        elif $unit_only; then
-                add_skip "vm: asked for with --unit"
-        else
-                one "tests: vm" tests/vm/run
-        fi
+        vm
 else
         add_skip "lint and tests, release: the build failed"
 fi
