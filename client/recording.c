@@ -55,7 +55,7 @@ static int add_rows(struct recording *r, const json_t *body)
         r->has_rows = true;
         json_array_foreach(json_object_get(body, "rows"), i, row)
         {
-                if (usage_add(&r->usage, row) < 0)
+                if (json_is_object(row) && usage_add(&r->usage, row) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -186,13 +186,17 @@ static int take_machine(struct recording *r, const json_t *body)
 
 static int take_line(struct recording *r, const char *what, json_t *body)
 {
+        if (!json_is_object(body))
+                return 0;
         if (strcmp(what, "interval") == 0) {
-                if (!report_valid(body))
+                if (r->machine || !report_valid(body))
                         return 0; /* of a version to come, or damaged: not added up */
                 cover(r, body);
                 return report_add(r->total, body);
         }
         if (strcmp(what, "machine") == 0) {
+                if (!r->machine || !json_is_object(json_object_get(body, "machine")))
+                        return 0;
                 cover(r, body);
                 return take_machine(r, body);
         }
@@ -267,7 +271,7 @@ static void draw_line(struct recording *r, const char *what, const json_t *body)
         {
                 spread(r, series(r, series_of(r, row)), body, usage_joules(row));
         }
-        if (strcmp(what, "machine") != 0)
+        if (!r->machine || strcmp(what, "machine") != 0)
                 return;
         spread(r, series(r, SERIES_UNATTRIBUTED), body, impact_total_j(body, "unattributed"));
         spread(r, series(r, SERIES_STATIC), body,
