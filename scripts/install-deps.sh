@@ -15,6 +15,7 @@ BUILD=(
 )
 TEST=(
         libcmocka-dev jq python3 util-linux systemd
+        python3-jsonschema hdf5-tools chromium fonts-dejavu-core # tests/live: output, page
         tmux mandoc bash-completion zsh fish locales # tests/live: top, man pages, completion
         clang-format clang-tidy cppcheck shellcheck
         qemu-system-x86 debootstrap e2fsprogs # tests/vm

@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# What energat prints for programs: JSON as its schema says, numbers that no locale changes, results
+# on stdout and all else on stderr, no colours and no bars in pipes; benchmark mode, recordings and
+# what is made of them; and what becomes of a result that cannot be written where it was asked for.
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+SCHEMA=$(dirname "$0")/../../client/schema/energat.schema.json
+# So much CPU time, however busy the machine is
+SHORT=("$RIG/load")
+printf '#!/bin/sh\nexec "%s" spin "$1" --cpu --truth /dev/null\n' "$RIG_BIN_DIR/loadgen" >"$RIG/load"
+chmod +x "$RIG/load"
+export ENERGAT_SOCKET=$RIG/energat.sock # report and export know no --socket
+
+# conforms NAME FILE: the schema says so
+conforms() {
+        "$(dirname "$0")/schema_check.py" "$SCHEMA" "$1" "$2"
+        case $? in
+        0) pass "$1 is as the schema has it" ;;
+        77) skip "$1 is as the schema has it" "python3-jsonschema is not installed" ;;
+        *) fail "$1 is as the schema has it" ;;
+        esac
+}
+
+# energat's own exit status; stdout in $RIG/out, stderr in $RIG/err
+energat() {
+        timeout -k 5 "$RIG_LIMIT_S" "$ENERGAT_BIN_DIR/energat" "$@" \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+}
+
+quiet() {
+        [[ ! -s $RIG/err ]] && return 0
+        note "stderr:" "$(cat "$RIG/err")"
+        return 1
+}
+
+plain() {
+        ! grep -q "$(printf '[\033\r]')" "$1"
+}
+
+test_schema() {
+        local name
+        for name in status check sensors; do
+                energat "$name" --format json
+                conforms "$name" "$RIG/out"
+                check "$name: nothing but the result is said" quiet
+        done
+        energat run --format json --emissions-factor 400 --price-factor 0.5 --pue 1.25 \
+                -- "${SHORT[@]}" 0.3
+        check "run succeeds" equal "$?" 0
+        conforms run "$RIG/out"
+        check "run: nothing on stderr" quiet
+        check "CO2 is kWh x pue x factor, cost is kWh x pue x price" jq -e '
+                def near($x): (. - $x | fabs) < 1e-6 * $x;
+                (.share.package_j / 3.6e6 * 1.25) as $kwh | .impact.share |
+                (.co2_g | near($kwh * 400)) and (.cost | near($kwh * 0.5))' "$RIG/out"
+        rig_background sleep 1.5
+        energat pid "$RIG_PID" --name followed --output "$RIG" --format json
+        conforms pid "$RIG/out"
+}
+
+test_locale() {
+        local locale=de_DE.UTF-8
+        if ! locale -a | grep -qi '^de_DE.utf-\?8$'; then
+                if ! localedef -i de_DE -f UTF-8 "$RIG/de_DE.UTF-8" 2>/dev/null; then
+                        skip "a locale with decimal commas changes no number" "no de_DE.UTF-8 here"
+                        return
+                fi
+                export LOCPATH=$RIG
+        fi
+        check "the locale has decimal commas" \
+                equal "$(LC_ALL=$locale awk 'BEGIN { printf "%.1f", 0.5 }' | tr -d 05)" ,
+        LC_ALL=$locale energat run --format json --gamma 0.5 -- "${SHORT[@]}" 0.2
+        check "run: JSON with decimal points" jq -e '.cpu_s > 0.1 and .gamma == 0.5' "$RIG/out"
+        LC_ALL=$locale energat report --format csv "$RIG/command.energat"
+        check "CSV has decimal points" matches "$(sed -n 2p "$RIG/out")" '^[0-9]+\.[0-9]{6},[0-9]+\.'
+        unset LOCPATH
+}
+
+test_pipe() {
+        TERM=xterm rig_run run -- true >"$RIG/out" 2>"$RIG/err" </dev/null
+        check "text in a pipe has no colours" plain "$RIG/err"
+        TERM=xterm rig_run run --repeat 3 -- true >"$RIG/out" 2>"$RIG/err" </dev/null
+        check "nor a progress bar" plain "$RIG/err"
+        check "and stdout is the command's" test ! -s "$RIG/out"
+        LC_ALL=C rig_run run --interval 0.1 -- "${SHORT[@]}" 0.4 2>"$RIG/err" >/dev/null </dev/null
+        check "without UTF-8 power is drawn in ASCII" \
+                matches "$(LC_ALL=C tr -cd '\n -~' <"$RIG/err")" '^  power \(share\) +[_.:=+*#-]{4,}$'
+        check "and all of it is ASCII" equal "$(LC_ALL=C tr -d '\n -~' <"$RIG/err" | wc -c)" 0
+}
+
+test_bench() {
+        energat run --repeat 3 --warmup 1 --raw "$RIG/bench.energat" --format json \
+                -- "${SHORT[@]}" 0.2
+        check "three runs succeed" equal "$?" 0
+        conforms bench "$RIG/out"
+        check "three are measured, and one before them" \
+                equal "$(json "$RIG/out" '"\(.runs_measured) \(.runs | length)"')" "3 4"
+        check "CPU time is the load's" \
+                within "$(json "$RIG/out" '.commands[0].statistics.cpu_s.mean')" 0.2 5
+        check "the interval is around the mean" jq -e '.commands[0].statistics.cpu_s |
+                .confidence_95[0] <= .mean and .mean <= .confidence_95[1]' "$RIG/out"
+
+        # A 50 % longer load is seen in any noise; the same one must not be, but for one time in 20.
+        energat run --repeat 5 --compare "${SHORT[*]} 0.15" --format json -- "${SHORT[@]}" 0.1
+        conforms bench "$RIG/out"
+        check "a longer load is told from a shorter one" \
+                equal "$(json "$RIG/out" .comparison.cpu_s.differs)" true
+        check "by its size" within "$(json "$RIG/out" .comparison.cpu_s.ratio)" 1.5 10
+        check "in pairs" equal "$(json "$RIG/out" .comparison.cpu_s.test)" paired-t
+
+        rm -f "$RIG/flag"
+        energat run --repeat 4 --format json -- \
+                sh -c 'test -e "$0" && exit 7; : >"$0"' "$RIG/flag"
+        check "the status is that of the first run that fails" equal "$?" 7
+        check "runs that fail are in no statistics" equal \
+                "$(json "$RIG/out" '"\(.runs_failed) \(.commands[0].statistics.wall_s.count)"')" "3 1"
+        energat run --repeat 3 -- "$RIG/no-such-command"
+        check "a command that is not there: 127" equal "$?" 127
+        energat run --compare '' -- true
+        check "an empty --compare is refused" equal "$?" 2
+}
+
+runs_above() {
+        [[ -s $RIG/runs && $(wc -l <"$RIG/runs") -gt $1 ]]
+}
+
+test_interrupt() {
+        : >"$RIG/runs"
+        rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" run --repeat 1000 \
+                --format json -- sh -c 'echo x >>"$0"; sleep 0.05' "$RIG/runs" \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+        wait_for 20 runs_above 3
+        kill -INT "$RIG_PID"
+        wait "$RIG_PID"
+        check "an interrupted benchmark exits 130" equal "$?" 130
+        conforms bench "$RIG/out"
+        check "and tells what was measured" jq -e '.complete == false and .runs_measured >= 2 and
+                .runs_wanted == 1000' "$RIG/out"
+
+        rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" record \
+                -o "$RIG/all.energat" --all --interval 0.2 >"$RIG/out" 2>"$RIG/err" </dev/null
+        sleep 1.5
+        kill -INT "$RIG_PID"
+        wait "$RIG_PID"
+        check "Ctrl-C ends a recording of the machine well" equal "$?" 0
+        energat report "$RIG/all.energat" --format json
+        conforms report "$RIG/out"
+        check "its shares, the unattributed and the static part are the machine's energy" jq -e '
+                (.power.series | map(.energy_j) | add) as $drawn | .machine.package_j as $all |
+                ($drawn - $all | fabs) < 0.02 * $all' "$RIG/out"
+}
+
+test_record() {
+        local load=(sh -c '"$@" 0.7; "$@" 0.7' - "${SHORT[@]}") form
+        energat record -o "$RIG/command.energat" --interval 0.2 -- "${load[@]}"
+        check "a command is recorded" equal "$?" 0
+        energat report "$RIG/command.energat" --format json
+        conforms report "$RIG/out"
+        check "complete, with the command's share" jq -e '.complete and .exit_status == 0 and
+                .result.share.package_j > 8' "$RIG/out"
+        check "power over time adds up to the share" jq -e '(.power.series | map(.energy_j) | add)
+                as $drawn | .result.share.package_j as $all | ($drawn - $all | fabs) < 0.02 * $all' \
+                "$RIG/out"
+        check "and the load is among the programs" jq -e '.programs |
+                any(.comm == "loadgen" and .package_j > 4)' "$RIG/out"
+        energat report "$RIG/command.energat"
+        check "text: power is drawn" matches "$(cat "$RIG/out")" '^  power \(share\)'
+        for form in json csv; do
+                energat export "$RIG/command.energat" - --format "$form"
+                check "export to $form" test -s "$RIG/out"
+        done
+        energat export "$RIG/bench.energat" "$RIG/bench.json" --format bench
+        conforms bench_export "$RIG/bench.json"
+        check "bench has the range of the mean" jq -e 'all(.range | startswith("± "))' "$RIG/bench.json"
+        energat run --raw "$RIG/raw.energat" -- "${SHORT[@]}" 0.5
+        check "--raw keeps every tick" jq -es 'map(select(.interval)) | length > 30 and
+                (map(.interval.duration_s) | max) < 0.3' "$RIG/raw.energat"
+        energat record -o "$RIG/status.energat" -- sh -c 'exit 9'
+        check "record has the command's status" equal "$?" 9
+        test_hdf5
+}
+
+test_hdf5() {
+        energat export "$RIG/command.energat" "$RIG/command.h5" --format hdf5
+        if grep -q 'built without HDF5' "$RIG/err"; then
+                skip "HDF5 has what the recording has" "built without HDF5"
+        elif ! command -v h5dump >/dev/null; then
+                skip "HDF5 has what the recording has" "h5dump is not installed"
+        else
+                check "HDF5 has the intervals and the programs" \
+                        h5dump -H -d /intervals/share_j -d /programs/comm -d /power/watts "$RIG/command.h5"
+        fi
+}
+
+test_bad_files() {
+        local size
+        size=$(stat -c %s "$RIG/command.energat")
+        head -c $((size * 2 / 3)) "$RIG/command.energat" >"$RIG/cut.energat"
+        energat report "$RIG/cut.energat" --format json
+        check "a recording that was cut is read" equal "$?" 0
+        check "and where is said" matches "$(cat "$RIG/err")" 'cut.energat: line [0-9]+ is cut off; it is shown'
+        conforms report "$RIG/out"
+        check "in the result, too" jq -e '.complete == false and (.cut | test("cut off")) and
+                .result.share.package_j > 1' "$RIG/out"
+        energat report /etc/passwd
+        check "a foreign file is refused" equal "$?" 1
+        check "by what it is" matches "$(cat "$RIG/err")" 'passwd cannot be read: it is no recording'
+        energat report "$RIG/command.energat" --format yaml
+        check "an unknown format: 2" equal "$?" 2
+        check "and the known ones are listed" matches "$(cat "$RIG/err")" 'text json csv html'
+        energat export "$RIG/command.energat" "$RIG/x" --format yaml
+        check "of export, too" matches "$(cat "$RIG/err")" 'json csv bench hdf5'
+        energat export "$RIG/all.energat" - --format bench
+        check "a machine is no benchmark" equal "$?" 1
+        energat record -o "$RIG/none/x" -- touch "$RIG/has-run"
+        check "no file, no recording: 1" equal "$?" 1
+        check "and the command has not run" test ! -e "$RIG/has-run"
+}
+
+# A disk that fills up while the command runs: a file system of 100 kB.
+test_full_disk() {
+        local full=$RIG/full
+        mkdir "$full"
+        if ! mount -t tmpfs -o size=100k none "$full" 2>/dev/null; then
+                skip "a full disk loses nothing" "no file system can be mounted here"
+                return
+        fi
+        mkdir "$RIG/tmp"
+        TMPDIR=$RIG/tmp energat run --raw "$full/raw.energat" -- sh -c \
+                'sleep 0.3; head -c 200000 /dev/zero >"$0/filler" 2>/dev/null; sleep 0.5' "$full"
+        check "a recording goes on elsewhere" matches "$(cat "$RIG/err")" \
+                'cannot be written any more \(.*\): the recording goes on in .*/tmp/energat-record'
+        check "and the status says that it is not where it was asked for" \
+                matches "$(cat "$RIG/err")" 'of it static'
+        energat report "$RIG"/tmp/energat-record.*
+        check "what is there can be read" equal "$?" 0
+        energat run --format json -o "$full/result.json" -- true
+        check "a result that cannot be written goes to stdout" jq -e '.exit_status == 0' "$RIG/out"
+        check "which is said" matches "$(cat "$RIG/err")" 'result.json: .*; it goes to stdout instead'
+        umount "$full"
+}
+
+rig_start_sim
+rig_baseline 20
+rig_start_daemon
+test_schema
+test_pipe
+test_bench
+test_record
+test_interrupt
+test_locale
+test_bad_files
+test_full_disk
