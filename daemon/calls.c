@@ -19,8 +19,10 @@ const struct peer *call_peer(const struct call *call)
 
 void call_free(struct call *call)
 {
-        if (call->connection)
+        if (call->connection) {
                 call->connection->call = NULL;
+                connection_touch(call->connection);
+        }
         json_decref(call->parameters);
         free(call);
 }
@@ -151,6 +153,11 @@ static void call_dispatch(struct call *call, const char *full_name)
                    json_pack("{s:s#}", "interface", full_name, (int)length));
 }
 
+static bool is_flag(const json_t *value)
+{
+        return !value || json_is_boolean(value);
+}
+
 /* One call from a message. */
 void connection_call(struct connection *c, json_t *message)
 {
@@ -158,7 +165,9 @@ void connection_call(struct connection *c, json_t *message)
         json_t *parameters = json_object_get(message, "parameters");
         struct call *call;
 
-        if (!method || (parameters && !json_is_object(parameters))) {
+        if (!method || (parameters && !json_is_object(parameters)) ||
+            !is_flag(json_object_get(message, "more")) ||
+            !is_flag(json_object_get(message, "oneway"))) {
                 connection_drop(c, "it sends what is no Varlink call");
                 return;
         }

@@ -11,12 +11,17 @@
 #include "log.h"
 
 #define EVENTS_AT_ONCE 64
+#define US_PER_S       1000000ull
+#define SWEEP_US       US_PER_S
+#define DROP_LINES     20 /* in the log, within */
+#define DROP_WINDOW_US (10 * US_PER_S)
 
 /* A user who is connected. */
 struct user {
         struct user *next;
         uid_t uid;
         unsigned int nconnections;
+        size_t output; /* bytes that wait on all of them */
 };
 
 /* ---- users ---- */
@@ -54,6 +59,21 @@ static void user_leave(struct server *s, uid_t uid)
 
 /* ---- connections ---- */
 
+static uint64_t now_us(const struct server *s)
+{
+        uint64_t now = 0;
+
+        (void)sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+/* Bytes of a connection that wait have become more or fewer. */
+static void count_output(struct connection *c, size_t before)
+{
+        c->user->output += c->output_used - c->output_sent;
+        c->user->output -= before;
+}
+
 void connection_free(struct connection *c)
 {
         struct server *s = c->server;
@@ -76,6 +96,7 @@ void connection_free(struct connection *c)
                 c->next->prev = c->prev;
         s->nconnections--;
         s->nrefused -= c->refused != 0;
+        c->user->output -= c->output_used - c->output_sent;
         user_leave(s, c->peer.uid);
         close(c->fd); /* which takes it out of the epoll set, too */
         wire_reader_deinit(&c->reader);
@@ -85,9 +106,31 @@ void connection_free(struct connection *c)
                 free(c);
 }
 
+void connection_touch(struct connection *c)
+{
+        c->active_us = now_us(c->server);
+}
+
+/* Clients that are dropped without end must not fill the log: some lines are enough, and a count.
+ */
+static bool worth_a_line(struct server *s)
+{
+        uint64_t now = now_us(s);
+
+        if (now >= s->drops_until_us) {
+                if (s->drops > DROP_LINES)
+                        log_info("%u more clients were dropped", s->drops - DROP_LINES);
+                s->drops = 0;
+                s->drops_until_us = now + DROP_WINDOW_US;
+        }
+        return ++s->drops <= DROP_LINES;
+}
+
 void connection_drop(struct connection *c, const char *why)
 {
-        log_info("dropping a client of user %u (process %d): %s", c->peer.uid, c->peer.pid, why);
+        if (worth_a_line(c->server))
+                log_info("dropping a client of user %u (process %d): %s", c->peer.uid, c->peer.pid,
+                         why);
         connection_free(c);
 }
 
@@ -106,6 +149,8 @@ static int connection_wait_for(struct connection *c, uint32_t events)
 /* Write what can be written.  false: the connection is gone. */
 static bool connection_flush(struct connection *c)
 {
+        size_t before = c->output_used - c->output_sent;
+
         while (c->output_sent < c->output_used) {
                 ssize_t n = send(c->fd, c->output + c->output_sent, c->output_used - c->output_sent,
                                  MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -113,16 +158,22 @@ static bool connection_flush(struct connection *c)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && errno == EAGAIN) {
+                        count_output(c, before);
                         connection_wait_for(c, EPOLLIN | EPOLLOUT);
                         return true;
                 }
                 if (n < 0) {
+                        count_output(c, before);
                         connection_free(c);
                         return false;
                 }
                 c->output_sent += (size_t)n;
+                c->progress_us = now_us(c->server);
         }
         c->output_used = c->output_sent = 0;
+        count_output(c, before);
+        free(c->output); /* it may be large, and the connection may live long */
+        c->output = NULL;
         connection_wait_for(c, EPOLLIN);
         if (c->closing) {
                 connection_free(c);
@@ -153,6 +204,12 @@ bool connection_send(struct connection *c, json_t *message)
                 c->output_used -= c->output_sent;
                 c->output_sent = 0;
         }
+        if (c->peer.uid != 0 && c->output_used &&
+            c->user->output + length > SERVER_MAX_OUTPUT_PER_USER) {
+                free(text);
+                connection_drop(c, "too much waits for this user's connections, which do not read");
+                return false;
+        }
         output = realloc(c->output, c->output_used + length);
         if (!output) {
                 free(text);
@@ -161,7 +218,10 @@ bool connection_send(struct connection *c, json_t *message)
         }
         c->output = output;
         memcpy(output + c->output_used, text, length);
+        if (!c->output_used)
+                c->progress_us = now_us(c->server);
         c->output_used += length;
+        c->user->output += length;
         free(text);
         return connection_flush(c);
 }
@@ -241,6 +301,8 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
         c->fd = fd;
         c->refused = refused;
         c->peer = *peer;
+        c->user = user;
+        c->active_us = c->progress_us = now_us(s);
         wire_reader_init(&c->reader, WIRE_MAX_CALL);
         user->nconnections++;
         if (connection_wait_for(c, EPOLLIN) < 0) {
@@ -278,8 +340,41 @@ static int on_connections(sd_event_source *source, int fd, uint32_t revents, voi
         return 0;
 }
 
+/* Why a connection has to go, or NULL. */
+static const char *overdue(const struct connection *c, uint64_t now)
+{
+        if (c->output_used && now > c->progress_us + SERVER_STALL_S * US_PER_S)
+                return "it does not read its answers";
+        if (!c->call && !c->output_used &&
+            now > c->active_us + c->server->config->idle_timeout_ns / 1000)
+                return "it is idle (server.idle_timeout)";
+        return NULL;
+}
+
+static int on_sweep(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+        struct server *s = userdata;
+        uint64_t now = now_us(s);
+
+        (void)usec; /* when it was due */
+        for (struct connection *c = s->connections, *next; c; c = next) {
+                const char *why = overdue(c, now);
+
+                next = c->next;
+                if (why)
+                        connection_drop(c, why);
+        }
+        sd_event_source_set_time(timer, now + SWEEP_US);
+        return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
 int clients_init(struct server *s)
 {
+        int r = sd_event_add_time_relative(s->event, &s->sweep_timer, CLOCK_MONOTONIC, SWEEP_US,
+                                           SWEEP_US, on_sweep, s);
+
+        if (r < 0)
+                return r;
         s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (s->epoll_fd < 0)
                 return -errno;
@@ -290,6 +385,7 @@ void clients_deinit(struct server *s)
 {
         while (s->connections)
                 connection_free(s->connections);
+        s->sweep_timer = sd_event_source_disable_unref(s->sweep_timer);
         s->epoll_source = sd_event_source_disable_unref(s->epoll_source);
         if (s->epoll_fd >= 0)
                 close(s->epoll_fd);

@@ -8,8 +8,11 @@
 #include "server.h"
 #include "wire.h"
 
+struct user;
+
 struct connection {
         struct server *server;
+        struct user *user;
         struct connection *next, *prev;
         int fd;
         uint32_t events; /* that are waited for */
@@ -18,9 +21,11 @@ struct connection {
         struct call *call;
         char *output;
         size_t output_used, output_sent;
-        int refused;     /* the limit that it is above; 0: it is served */
-        bool closing;    /* after the output is sent */
-        bool processing; /* connection_process() is at work on it, and frees it */
+        uint64_t active_us;   /* when it last asked, or was answered for the last time */
+        uint64_t progress_us; /* when it last took something, or had nothing to take */
+        int refused;          /* the limit that it is above; 0: it is served */
+        bool closing;         /* after the output is sent */
+        bool processing;      /* connection_process() is at work on it, and frees it */
         bool dead;
 };
 
@@ -29,6 +34,9 @@ int connection_new(struct server *s, int fd, const struct peer *peer);
 void connection_free(struct connection *c);
 /* The same, said in the log: `why` completes "dropping a client: ...". */
 void connection_drop(struct connection *c, const char *why);
+
+/* It has asked, or has been answered for the last time: it is not idle. */
+void connection_touch(struct connection *c);
 
 /* Queue one message, which is taken over.  false: the connection is gone. */
 bool connection_send(struct connection *c, json_t *message);

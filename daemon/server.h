@@ -18,9 +18,11 @@
 #include "sampler.h"
 
 #define SERVER_MAX_CONNECTIONS          16384
-#define SERVER_MAX_CONNECTIONS_PER_USER 256           /* but root's */
-#define SERVER_MAX_REFUSALS             128           /* more, that are only told so */
-#define SERVER_MAX_OUTPUT               (1024 * 1024) /* bytes that may wait behind an answer */
+#define SERVER_MAX_CONNECTIONS_PER_USER 256               /* but root's */
+#define SERVER_MAX_REFUSALS             128               /* more, that are only told so */
+#define SERVER_MAX_OUTPUT               (1024 * 1024)     /* bytes that may wait behind an answer */
+#define SERVER_MAX_OUTPUT_PER_USER      (8 * 1024 * 1024) /* on all connections; but root's */
+#define SERVER_STALL_S                  30 /* a reader that takes nothing for so long is dropped */
 
 struct peer {
         pid_t pid;
@@ -52,11 +54,14 @@ struct server {
         struct mailbox mailbox; /* letters to the main thread */
         struct connection *connections;
         unsigned int nconnections, nrefused;
+        unsigned int drops; /* of clients, until drops_until_us */
+        uint64_t drops_until_us;
         struct user *users;      /* how many connections each has */
         gid_t group;             /* whose members are trusted; (gid_t)-1: there is none */
         uint64_t group_until_us; /* when to look it up again; 0: now */
         int spare_fd; /* given up to accept, and refuse, a client when there are no others */
         int listen_fd, epoll_fd;
+        sd_event_source *sweep_timer; /* looks for connections that are idle, or do not read */
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
         struct memory *memory;   /* NULL: no dram domain */
         struct keeper *keeper;   /* of the totals; NULL: there is no memory for it */

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every limit of the server, tried.
+
+    limits_check.py SOCKET SCENARIO
+
+Exit status 0 when the scenario holds; 1 when not, with one line that says what is wrong.  The
+daemon's server.idle_timeout is 1 s here.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing is left in the source
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
+from varlink_call import CallFailed, Connection, NoAnswer  # noqa: E402
+
+NAME = "io.energat"
+PER_USER = 256
+MAX_CALL = 64 * 1024
+MAX_DEPTH = 32
+SWEEP_S = 3.5  # idle_timeout, and what the daemon's look at its connections may come later
+
+
+class Wrong(Exception):
+    pass
+
+
+def require(condition, complaint):
+    if not condition:
+        raise Wrong(complaint)
+
+
+def raw(path):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(10)
+    s.connect(path)
+    return s
+
+
+def send_and_close(path, data):
+    """What the daemon says until it closes; None when it does not close."""
+    s = raw(path)
+    answer = b""
+    try:
+        s.sendall(data)
+        while True:
+            chunk = s.recv(65536)
+            if not chunk:
+                return answer
+            answer += chunk
+    except (BrokenPipeError, ConnectionResetError):
+        return answer
+    except TimeoutError:
+        return None
+    finally:
+        s.close()
+
+
+def still_answers(path):
+    Connection(path, 10).call("org.varlink.service.GetInfo")
+
+
+def garbage(path):
+    """What is no Varlink call ends the connection, and nothing else."""
+    calls = [b"\0", b"hello\0", b"[]\0", b"42\0", b"\xff\xfe\0", b'{"method": 1}\0', b"{}\0",
+             b'{"method": "a.b", "parameters": []}\0', b'{"method": "io.energat.Check", "more": 1}\0',
+             b'{"method": "io.energat.Check", "oneway": "x"}\0', b'{"a": 1, "a": 2}\0',
+             b'{"method": "io.energat.Check"\0', os.urandom(4096) + b"\0"]
+    for call in calls:
+        answer = send_and_close(path, call)
+        require(answer == b"", f"{call[:40]!r}: {answer!r}")
+        still_answers(path)
+
+
+def length(path):
+    """A call may have 64 KiB, and not more."""
+    call = json.dumps({"method": f"{NAME}.GetStatus", "parameters": {"padding": ""}}).encode()
+    padding = MAX_CALL - len(call)
+    for more, answered in ((0, True), (1, False)):
+        text = json.dumps({"method": "io.energat.GetStatus",
+                           "parameters": {"padding": "x" * (padding + more)}}).encode() + b"\0"
+        connection = Connection(path, 10)
+        try:
+            connection.socket.sendall(text)
+            connection.receive()
+            got = True
+        except (NoAnswer, OSError):
+            got = False
+        require(got == answered, f"{len(text) - 1} bytes: answered {got}")
+    endless = send_and_close(path, b"x" * (4 * MAX_CALL))
+    require(endless == b"", f"without an end: {endless!r}")
+    still_answers(path)
+
+
+def nesting(path):
+    """Arrays in arrays: as deep as 32, and not deeper."""
+    for depth, answered in ((MAX_DEPTH - 2, True), (MAX_DEPTH, False), (20000, False)):
+        text = (b'{"method": "io.energat.GetStatus", "parameters": {"deep": ' + b"[" * depth +
+                b"]" * depth + b"}}\0")
+        connection = Connection(path, 10)
+        try:
+            connection.socket.sendall(text)
+            connection.receive()
+            got = True
+        except (NoAnswer, OSError):
+            got = False
+        require(got == answered, f"depth {depth}: answered {got}")
+
+
+def unknown_fields(path):
+    """A newer client may say more than we know."""
+    connection = Connection(path, 10)
+    connection.socket.sendall(b'{"method": "io.energat.GetStatus", "future": {"x": 1}, '
+                              b'"parameters": {"future": [1, 2]}}\0')
+    reply, continues = connection.receive()
+    require("version" in reply and not continues, f"{reply}")
+
+
+def no_reader(path):
+    """Calls without end whose answers nobody takes: the connection is ended, memory stays bounded."""
+    call = json.dumps({"method": "org.varlink.service.GetInterfaceDescription",
+                       "parameters": {"interface": NAME}}).encode() + b"\0"
+    s = raw(path)
+    s.setblocking(False)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            s.send(call * 50)
+        except BlockingIOError:
+            time.sleep(0.01)
+        except (BrokenPipeError, ConnectionResetError):
+            still_answers(path)
+            return
+    raise Wrong("it was not ended")
+
+
+def idle(path):
+    """One that asks nothing is closed; one that is streamed to is not; nor one that asks now and then."""
+    quiet, busy, streamed = raw(path), Connection(path, 10), Connection(path, 10)
+    slow = raw(path)  # bytes without end are no call
+    streamed.send(f"{NAME}.Follow", {"pid": os.getpid(), "interval_s": 1}, more=True)
+    quiet.settimeout(SWEEP_S)
+    begin = time.monotonic()
+    ended = None
+    while time.monotonic() < begin + SWEEP_S:
+        busy.call("org.varlink.service.GetInfo")
+        try:
+            slow.send(b" ")
+        except OSError:
+            ended = time.monotonic() - begin
+        time.sleep(0.3)
+    require(ended and ended > 0.9, f"the one that dribbles: {ended}")
+    require(quiet.recv(1) == b"", "the idle one was sent something")
+    seen = 0
+    for _ in range(3):
+        reply, continues = streamed.receive()
+        require(continues, f"the stream ended: {reply}")
+        seen += reply["event"] == "interval"
+    require(seen >= 2, "no intervals")
+
+
+def per_user(path):
+    """The 257th connection of a user is told so, and others are not touched.  As an ordinary user."""
+    held = [Connection(path, 10) for _ in range(PER_USER)]
+    held[0].call("org.varlink.service.GetInfo")
+    extra = Connection(path, 10)
+    try:
+        extra.call("org.varlink.service.GetInfo")
+    except CallFailed as failed:
+        require(failed.error == f"{NAME}.TooMany", str(failed))
+        require(failed.parameters["limit"] == PER_USER, str(failed))
+    else:
+        raise Wrong("one more was served")
+    held.pop().close()
+    time.sleep(0.2)
+    still_answers(path)
+
+
+def wrong_types(path):
+    """Of every method: a parameter of another type is refused by its name."""
+    wrong = {"Follow": {"pid": "1", "name": 7, "gamma": "x", "delta": [], "interval_s": True},
+             "Detach": {"target": "1"},
+             "Calibrate": {"period_s": "2", "windows": "5", "force": "yes", "online": 1}}
+    for method, parameters in wrong.items():
+        for name, value in parameters.items():
+            given = {"pid": os.getpid()} if method == "Follow" else {}
+            given[name] = value
+            try:
+                Connection(path, 10).call(f"{NAME}.{method}", given)
+            except CallFailed as failed:
+                require(failed.error == "org.varlink.service.InvalidParameter" and
+                        failed.parameters == {"parameter": name}, f"{method} {given}: {failed}")
+            else:
+                raise Wrong(f"{method} {given}: accepted")
+
+
+SCENARIOS = {f.__name__: f for f in (garbage, length, nesting, unknown_fields, no_reader, idle,
+                                     per_user, wrong_types)}
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[2] not in SCENARIOS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        SCENARIOS[sys.argv[2]](sys.argv[1])
+    except (Wrong, CallFailed, NoAnswer, OSError) as wrong:
+        print(f"{sys.argv[2]}: {wrong}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# What one client can do to the daemon has an end: each limit, tried, and the daemon answers others
+# all the same.
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+MAX_RSS_KIB=131072 # far above what it needs; without limits the scenarios here need gigabytes
+
+if ! command -v python3 >/dev/null; then
+        skip "limits of the server" "there is no python3"
+        exit
+fi
+mkdir -p "$RIG/py/live" "$RIG/py/bench"
+install -m 0755 "$(dirname "$0")/limits_check.py" "$RIG/py/live/"
+install -m 0644 "$(dirname "$0")/../bench/varlink_call.py" "$RIG/py/bench/"
+
+# holds SCENARIO [COMMAND...]: COMMAND runs it
+holds() {
+        local scenario=$1
+        shift
+        (cd / && timeout -k 5 "$RIG_LIMIT_S" "$@" python3 -B "$RIG/py/live/limits_check.py" \
+                "$RIG/energat.sock" "$scenario") </dev/null >"$RIG/out" 2>&1 && return 0
+        note "$(tail -n 5 "$RIG/out")"
+        return 1
+}
+
+rss_kib() {
+        awk '$1 == "VmRSS:" { print $2 }' "/proc/$RIG_DAEMON_PID/status"
+}
+
+printf '[server]\nidle_timeout = 1s\n' >"$RIG/energatd.conf"
+rig_start_sim
+rig_baseline 20
+rig_start_daemon
+for scenario in garbage length nesting unknown_fields wrong_types no_reader idle; do
+        check "$scenario" holds "$scenario"
+done
+check "per_user" holds per_user runuser -u nobody --
+check "why a client was dropped is in the log" \
+        matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it does not read its answers'
+check "and of an idle one, too" matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it is idle'
+[[ $ENERGAT_SANITIZE == ON ]] ||
+        check "the daemon's memory is bounded" at_most "$(rss_kib)" "$MAX_RSS_KIB"
