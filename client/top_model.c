@@ -190,7 +190,7 @@ static struct top_power power_of(const struct top_socket *now, const struct top_
 static void compare_sockets(struct top_model *m, const struct top_snapshot *now,
                             const struct top_snapshot *before, double interval_s)
 {
-        struct top_power sockets[TOP_MAX_SOCKETS];
+        struct top_power sockets[TOP_MAX_SOCKETS] = {{0}};
 
         for (unsigned int i = 0; i < now->nsockets; i++) {
                 sockets[i] = power_of(&now->sockets[i], socket_in(before, now->sockets[i].socket),
