@@ -97,7 +97,7 @@ install -m 0755 build/bin/energat "$run_dir/"
 (cd / && runuser -u "$user" -- "$run_dir/energat" --socket "$socket" run -- sh -c "$WORKLOAD")
 
 say "next"
-echo "sudo cmake --install build                # programs, unit, configuration"
+echo "sudo cmake --install build                # programs, units, configuration, user energat"
 if [[ -d /run/systemd/system ]]; then
         echo "sudo systemctl daemon-reload"
         echo "sudo systemctl enable --now energatd"
