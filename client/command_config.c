@@ -76,22 +76,47 @@ static void print_text(const struct settings *s, bool with_origin)
         }
 }
 
-/* What GetConfig answers: keys with values and where they came from. */
+static void print_comment(const char *label, const char *text)
+{
+        printf("# %s", label);
+        text_print_safe(stdout, text);
+        putchar('\n');
+}
+
+/* Where a value of energatd's comes from, and what its file says now, if that is something else. */
+static void print_daemon_origin(const char *path, const json_t *key)
+{
+        long long line = report_integer(key, "line");
+
+        fputs("   from: ", stdout);
+        text_print_safe(stdout, line > 0 ? path : report_string(key, "origin"));
+        if (line > 0)
+                printf(":%lld", line);
+        if (report_string(key, "waiting")[0]) {
+                fputs("; after a restart ", stdout);
+                text_print_safe(stdout, report_string(key, "waiting"));
+        }
+        putchar('\n');
+}
+
+/* What GetConfig answers, as comments: it is not the client's to set. */
 static void print_daemon(const json_t *reply)
 {
         const json_t *keys = json_object_get(reply, "settings"), *key;
+        const char *path = report_string(reply, "path");
         size_t i;
 
-        puts("\n# energatd's own configuration, which its file and options decide");
+        puts("");
+        print_comment("energatd's own configuration: ", path);
+        if (report_string(reply, "problem")[0])
+                print_comment("what is there now was refused: ", report_string(reply, "problem"));
         json_array_foreach(keys, i, key)
         {
-                printf("# ");
+                fputs("# ", stdout);
                 text_print_safe(stdout, report_string(key, "key"));
                 fputs(" = ", stdout);
                 text_print_safe(stdout, report_string(key, "value"));
-                fputs("   from: ", stdout);
-                text_print_safe(stdout, report_string(key, "origin"));
-                putchar('\n');
+                print_daemon_origin(path, key);
         }
 }
 

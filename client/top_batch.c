@@ -90,7 +90,7 @@ static json_t *sockets_json(const struct top_model *m)
 
                 json_array_append_new(array,
                                       json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "socket",
-                                                p->socket, "package_w", real_or_null(p->package_w),
+                                                p->socket, "power_w", real_or_null(p->all_w),
                                                 "static_w", real_or_null(p->fixed_w), "share_w",
                                                 real_or_null(p->share_w), "unattributed_w",
                                                 real_or_null(p->unattributed_w), "dram_w",

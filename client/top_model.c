@@ -166,22 +166,22 @@ static const struct top_socket *socket_in(const struct top_snapshot *s, int sock
 static struct top_power power_of(const struct top_socket *now, const struct top_socket *before,
                                  double interval_s)
 {
-        struct top_power p = {.socket = now->socket, .package_w = now->package};
+        struct top_power p = {.socket = now->socket, .all_w = now->all};
 
         if (now->is_power) {
                 p.fixed_w = now->fixed;
                 p.unattributed_w = now->unattributed;
                 p.dram_w = now->dram;
         } else if (before) {
-                p.package_w = rate(now->package, before->package, interval_s);
+                p.all_w = rate(now->all, before->all, interval_s);
                 p.fixed_w = rate(now->fixed, before->fixed, interval_s);
                 p.unattributed_w = rate(now->unattributed, before->unattributed, interval_s);
                 p.dram_w = rate(now->dram, before->dram, interval_s);
         } else {
-                p.package_w = p.fixed_w = p.unattributed_w = p.dram_w = NAN;
+                p.all_w = p.fixed_w = p.unattributed_w = p.dram_w = NAN;
         }
         /* without a baseline all is dynamic */
-        p.share_w = p.package_w - (isnan(p.fixed_w) ? 0 : p.fixed_w) - p.unattributed_w;
+        p.share_w = p.all_w - (isnan(p.fixed_w) ? 0 : p.fixed_w) - p.unattributed_w;
         if (p.share_w < 0)
                 p.share_w = 0;
         return p;
@@ -196,8 +196,8 @@ static void compare_sockets(struct top_model *m, const struct top_snapshot *now,
                 sockets[i] = power_of(&now->sockets[i], socket_in(before, now->sockets[i].socket),
                                       interval_s);
                 sockets[i].most_w = most_before(m, now->sockets[i].socket);
-                if (sockets[i].package_w > sockets[i].most_w)
-                        sockets[i].most_w = sockets[i].package_w;
+                if (sockets[i].all_w > sockets[i].most_w)
+                        sockets[i].most_w = sockets[i].all_w;
         }
         memcpy(m->sockets, sockets, now->nsockets * sizeof(sockets[0]));
         m->nsockets = now->nsockets;

@@ -46,12 +46,12 @@ struct top_row {
         unsigned int depth; /* in the tree */
 };
 
-/* Watts of a socket, NAN where not known: package = fixed + share + unattributed; the rows' power
+/* Watts of a socket, NAN where not known: all = fixed + share + unattributed; the rows' power
  * is parts of share.  Memory's power is beside: it is charged to targets only. */
 struct top_power {
         int socket;
-        double package_w, fixed_w, share_w, unattributed_w, dram_w;
-        double most_w; /* the highest package_w so far */
+        double all_w, fixed_w, share_w, unattributed_w, dram_w;
+        double most_w; /* the highest all_w so far */
 };
 
 struct top_model {

@@ -16,6 +16,17 @@ static double number(const json_t *object, const char *key)
         return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* What is not known adds nothing; it is unknown when both are. */
+static double plus(double sum, double more)
+{
+        return isnan(sum) ? more : isnan(more) ? sum : sum + more;
+}
+
+static double both(const json_t *object, const char *package, const char *dram)
+{
+        return plus(number(object, package), number(object, dram));
+}
+
 static int parse_process(struct top_process *p, const json_t *row, unsigned int nnodes)
 {
         const json_t *pid = json_object_get(row, "pid"), *comm = json_object_get(row, "comm");
@@ -30,7 +41,7 @@ static int parse_process(struct top_process *p, const json_t *row, unsigned int 
                 .kernel = json_is_true(json_object_get(row, "kernel")),
                 .threads = (unsigned int)json_integer_value(json_object_get(row, "threads")),
                 .cpu_s = number(row, "cpu_s"),
-                .energy_j = number(json_object_get(row, "share"), "package_j"),
+                .energy_j = both(json_object_get(row, "share"), "package_j", "dram_j"),
         };
         snprintf(p->comm, sizeof(p->comm), "%s", json_string_value(comm));
         for (unsigned int i = 0; i < nnodes; i++)
@@ -80,10 +91,10 @@ static void parse_sums(struct top_snapshot *s, const json_t *sockets)
                         return;
                 s->sockets[s->nsockets++] = (struct top_socket){
                         .socket = (int)json_integer_value(json_object_get(entry, "socket")),
-                        .package = number(machine, "package_j"),
+                        .all = both(machine, "package_j", "dram_j"),
                         .dram = number(machine, "dram_j"),
-                        .fixed = number(machine, "static_package_j"),
-                        .unattributed = number(rest, "package_j"),
+                        .fixed = both(machine, "static_package_j", "static_dram_j"),
+                        .unattributed = both(rest, "package_j", "dram_j"),
                 };
         }
 }
@@ -97,15 +108,11 @@ static struct top_socket *socket_of(struct top_snapshot *s, int socket)
                 return NULL;
         s->sockets[s->nsockets] = (struct top_socket){.socket = socket,
                                                       .is_power = true,
-                                                      .package = NAN,
+                                                      .all = NAN,
                                                       .dram = NAN,
+                                                      .fixed = NAN,
                                                       .unattributed = NAN};
         return &s->sockets[s->nsockets++];
-}
-
-static double plus(double sum, double more)
-{
-        return isnan(sum) ? more : sum + more;
 }
 
 /* Watts of each socket over the last whole second, as everybody is told. */
@@ -127,12 +134,10 @@ static void parse_power(struct top_snapshot *s, const json_t *domains)
                 to = socket_of(s, (int)json_integer_value(socket));
                 if (!to)
                         return;
-                if (dram) {
+                if (dram)
                         to->dram = plus(to->dram, power_w);
-                        continue;
-                }
-                to->package = plus(to->package, power_w);
-                to->fixed += base_w > power_w ? power_w : base_w;
+                to->all = plus(to->all, power_w);
+                to->fixed = plus(to->fixed, base_w > power_w ? power_w : base_w);
         }
 }
 
@@ -166,7 +171,7 @@ int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t 
                 .uptime_s = number(rows, "uptime_s"),
                 .own_only = own_only,
                 .exited_cpu_s = number(exited, "cpu_s"),
-                .exited_j = number(json_object_get(exited, "share"), "package_j"),
+                .exited_j = both(json_object_get(exited, "share"), "package_j", "dram_j"),
                 .estimated = report_estimated(status),
         };
         if (isnan(s->uptime_s) || !json_is_array(list) || !json_is_array(nodes) ||

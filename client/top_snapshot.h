@@ -30,8 +30,8 @@ struct top_process {
 struct top_socket {
         int socket;
         bool is_power;
-        double package, dram;       /* J or W */
-        double fixed, unattributed; /* of the package: its static part, and what is nobody's */
+        double all, dram;           /* all: of package and dram */
+        double fixed, unattributed; /* of all: its static part, and what is nobody's */
 };
 
 struct top_snapshot {

@@ -295,7 +295,7 @@ static void draw_socket(struct top_text *t, const struct top_view *v, const stru
         char all[TEXT_NUMBER_MAX];
 
         top_text_add(t, "socket %d %8s ", p->socket,
-                     isnan(p->package_w) ? "?" : text_quantity(all, p->package_w, "W"));
+                     isnan(p->all_w) ? "?" : text_quantity(all, p->all_w, "W"));
         if (width < BAR_MIN)
                 width = BAR_MIN;
         else if (width > BAR_MAX)
@@ -303,8 +303,8 @@ static void draw_socket(struct top_text *t, const struct top_view *v, const stru
         draw_bar(t, p, width);
         add_watts(t, "static", p->fixed_w);
         /* nothing but the sum is known to those who are not told what is unattributed */
-        if (isnan(p->unattributed_w) && !isnan(p->package_w)) {
-                add_watts(t, "dynamic", isnan(p->fixed_w) ? NAN : p->package_w - p->fixed_w);
+        if (isnan(p->unattributed_w) && !isnan(p->all_w)) {
+                add_watts(t, "dynamic", isnan(p->fixed_w) ? NAN : p->all_w - p->fixed_w);
         } else {
                 add_watts(t, "share", p->share_w);
                 add_watts(t, "unattr.", p->unattributed_w);

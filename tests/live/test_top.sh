@@ -205,7 +205,7 @@ test_batch() {
         check "rows add up to the share of the sockets" within "$sum" "$share" 0.1 0.01
         check "parts of a socket add up" within \
                 "$(json "$RIG/batch" '.sockets[0] | .static_w + .share_w + .unattributed_w')" \
-                "$(json "$RIG/batch" '.sockets[0].package_w')" 0.001
+                "$(json "$RIG/batch" '.sockets[0].power_w')" 0.001
         check "the busy process has 10 W for each core second" within \
                 "$(json "$RIG/batch" '[.rows[] | select(.name == "spin")] | map(.power_w / .cpu_percent) | add')" \
                 0.1 15
@@ -236,7 +236,7 @@ test_ordinary_user() {
                 "$(json "$RIG/out" "[.rows[] | select(.pid == $mine)] | length")" 1
         check "and nobody else's" equal \
                 "$(json "$RIG/out" '[.rows[] | select(.user != "nobody")] | length')" 0
-        check "power of the machine is known" test "$(json "$RIG/out" '.sockets[0].package_w')" != null
+        check "power of the machine is known" test "$(json "$RIG/out" '.sockets[0].power_w')" != null
         check "and as text" as_nobody top --batch -n 1
         check "says whose they are" matches "$(cat "$RIG/out")" \
                 'your own processes \(nobody\); root and group energat see all'

@@ -289,13 +289,13 @@ static void parts_of_a_socket_add_up(void **state)
         (void)state;
         first.nsockets = second.nsockets = 1;
         first.sockets[0] = (struct top_socket){
-                .socket = 1, .package = 100, .dram = 10, .fixed = 60, .unattributed = 5};
+                .socket = 1, .all = 100, .dram = 10, .fixed = 60, .unattributed = 5};
         second.sockets[0] = (struct top_socket){
-                .socket = 1, .package = 180, .dram = 20, .fixed = 100, .unattributed = 9};
+                .socket = 1, .all = 180, .dram = 20, .fixed = 100, .unattributed = 9};
         see(first);
-        assert_true(isnan(model.sockets[0].package_w));
+        assert_true(isnan(model.sockets[0].all_w));
         see(second);
-        near(model.sockets[0].package_w, 40);
+        near(model.sockets[0].all_w, 40);
         near(model.sockets[0].fixed_w, 20);
         near(model.sockets[0].unattributed_w, 2);
         near(model.sockets[0].share_w, 18);

@@ -34,7 +34,7 @@ static int set_up(void **state)
         strcpy(model.now.notes[1], "no baseline");
         for (unsigned int i = 0; i < 2; i++)
                 model.sockets[i] = (struct top_power){.socket = (int)i,
-                                                      .package_w = 50,
+                                                      .all_w = 50,
                                                       .fixed_w = 20,
                                                       .share_w = 25,
                                                       .unattributed_w = 5,
