@@ -44,7 +44,7 @@ struct command {
 /* In the order of the help text. */
 #define COMMANDS(row)                                                                            \
         row(run) row(top) row(record) row(report) row(export) row(pid) row(check) row(basepower) \
-                row(sensors) row(status) row(config) row(version)
+                row(calibrate) row(sensors) row(status) row(config) row(version)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)

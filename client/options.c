@@ -99,6 +99,12 @@ static const struct option_row {
         {"all", 'a', OPTION_ALL, KIND_FLAG, FIELD(all), 0, NULL, "every process of the machine"},
         {"duration", 0, OPTION_DURATION, KIND_NUMBER, FIELD(duration_s), LONGEST_RECORD_S, "S",
          "with --all: end after S seconds (at Ctrl-C)"},
+        {"gamma", 0, OPTION_FIT_GAMMA, KIND_FLAG, FIELD(fit_gamma), 0, NULL,
+         "fit gamma: make core after core busy"},
+        {"delta", 0, OPTION_FIT_DELTA, KIND_FLAG, FIELD(fit_delta), 0, NULL,
+         "fit delta: take half of the available memory, step by step"},
+        {"write", 0, OPTION_WRITE, KIND_FLAG, FIELD(write_config), 0, NULL,
+         "put the result into the daemon's configuration"},
         {"rapl-period", 0, OPTION_RAPL_PERIOD, KIND_NUMBER, FIELD(rapl_period_s), LONGEST_S, "S",
          "accepted for EnergAt's sake; the daemon sets the sampling period"},
 #undef FIELD
@@ -292,8 +298,27 @@ static int take_pid(struct parser *p, const char *value)
         return 0;
 }
 
+/* Two options can have a name in common: the command's own comes first. */
+static const struct option_row *find_row(const struct parser *p, const char *name)
+{
+        const struct option_row *found = NULL;
+
+        for (size_t i = 0; i < OPTION_ROWS; i++) {
+                const struct option_row *row = &option_rows[i];
+
+                if (strcmp(row->name, name) != 0)
+                        continue;
+                if (p->command && p->command->options & row->bit)
+                        return row;
+                if (!found)
+                        found = row;
+        }
+        return found;
+}
+
 static int parse_option(struct parser *p, const char *argument)
 {
+        const struct option_row *row;
         const struct command *command;
         char name[OPTION_NAME_MAX];
         const char *value;
@@ -312,10 +337,8 @@ static int parse_option(struct parser *p, const char *argument)
                         return -EINVAL;
                 return command->takes_pid ? take_pid(p, value) : 0;
         }
-        for (size_t i = 0; i < OPTION_ROWS; i++)
-                if (strcmp(option_rows[i].name, name) == 0)
-                        return set_option(p, &option_rows[i], value);
-        return refuse_option(p, argument, name);
+        row = find_row(p, name);
+        return row ? set_option(p, row, value) : refuse_option(p, argument, name);
 }
 
 /* Everything from here on is CMD's. */

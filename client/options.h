@@ -47,6 +47,9 @@
 #define OPTION_COMPARE     OPTION_BIT(26)
 #define OPTION_ALL         OPTION_BIT(27)
 #define OPTION_DURATION    OPTION_BIT(28)
+#define OPTION_FIT_GAMMA   OPTION_BIT(29) /* --gamma and --delta of calibrate */
+#define OPTION_FIT_DELTA   OPTION_BIT(30)
+#define OPTION_WRITE       OPTION_BIT(31)
 
 /* Words that name files, of the commands that take such. */
 #define OPTIONS_MAX_FILES 2
@@ -58,7 +61,8 @@ struct options {
         const char *socket, *name, *output, *raw, *compare;
         const char *format; /* one of the command's formats */
         bool json;          /* that is "json" */
-        bool no_wait, force, online, show_default, batch, tree, all;
+        bool no_wait, force, online, show_default, fit_gamma, fit_delta, write_config, batch, tree,
+                all;
         double interval_s, gamma, delta;                 /* NAN: the daemon's */
         double base_period_s, rapl_period_s, duration_s; /* NAN: not given */
         long long windows, iterations;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loads for calibration: threads of this process that keep chosen cores busy, and memory that is
+ * touched.  All of it goes when the process ends, however it ends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct calibration_load;
+
+/*
+ * One thread for each core that this process may use, of every package alike: none is busy at
+ * first.  Threads of one core (SMT) count as one.  0, or -errno.
+ */
+int calibration_load_new(struct calibration_load **ret);
+void calibration_load_free(struct calibration_load *l);
+void calibration_load_freep(struct calibration_load **l);
+
+/* Cores of the package that has the most. */
+unsigned int calibration_load_cores(const struct calibration_load *l);
+
+/* Keep the first `cores` cores of each package busy. */
+void calibration_load_set(struct calibration_load *l, unsigned int cores);
+
+/* Have `bytes` of memory in all, all of it touched.  -ENOMEM: less; what there was stays. */
+int calibration_load_memory(struct calibration_load *l, size_t bytes);

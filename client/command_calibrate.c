@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * energat calibrate: the machine's own exponents of EnergAt's model.
+ *
+ * Gamma: cores are made busy step by step, in every package alike; delta: memory is taken step by
+ * step.  At each step the power of some windows is read off a Follow stream of this very process,
+ * which has the busy time and the energy of each socket at the same ticks.  A curve is then fitted
+ * (power_fit.h).  Nothing is changed unless --write asks for it.
+ */
+#include <errno.h>
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "calibration_load.h"
+#include "clock.h"
+#include "command.h"
+#include "config_edit.h"
+#include "follow.h"
+#include "power_fit.h"
+#include "progress.h"
+#include "report.h"
+#include "signals.h"
+#include "text.h"
+
+#define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
+#define DEFAULT_PERIOD_S 2.0
+#define DEFAULT_WINDOWS  3
+#define MOST_CORE_STEPS  17 /* none, and 16 more: enough for a curve with one bend */
+#define MEMORY_STEPS     6
+#define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
+#define MAX_POINTS       65536
+#define MAX_OTHERS       0.05 /* busy CPUs of others, of all CPUs, on average at rest */
+#define WINDOW_TOLERANCE 0.02 /* between the time of the machine's values and of the window */
+#define GIB              (1024.0 * 1024 * 1024)
+#define CONFIDENCE_95    0.975
+#define MOST_HALF_WIDTH  0.1 /* of an exponent that is worth using */
+#define SILENCE_S        30.0
+
+struct calibration {
+        const struct options *options;
+        bool gamma; /* else delta */
+        struct connection *connection;
+        struct follow follow;
+        struct signals signals;
+        struct calibration_load *load;
+        struct progress progress;
+        double period_s;
+        unsigned int windows, nsteps, step, window; /* the present ones, from 0 */
+        double settled_s; /* time of day when the present load was there */
+        struct power_point *points;
+        size_t npoints;
+        int sockets[POWER_FIT_MAX_GROUPS]; /* by group */
+        unsigned int ngroups;
+        double known_base_w; /* of all dram; NAN */
+        size_t memory_bytes; /* of the last step */
+};
+
+/* ---- loads ---- */
+
+static double wall_clock_s(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A line of /proc/meminfo, in bytes; NAN when it is not there. */
+static double memory_info(const char *key)
+{
+        FILE *f = fopen("/proc/meminfo", "re");
+        double bytes = NAN;
+        char line[128];
+        size_t n = strlen(key);
+
+        while (f && fgets(line, sizeof(line), f))
+                if (strncmp(line, key, n) == 0 && line[n] == ':')
+                        bytes = strtod(line + n + 1, NULL) * 1024;
+        if (f)
+                fclose(f);
+        return bytes;
+}
+
+static unsigned int cores_of_step(const struct calibration *k, unsigned int step)
+{
+        unsigned int most = calibration_load_cores(k->load);
+
+        return (unsigned int)lround((double)most * step / (k->nsteps - 1));
+}
+
+static int begin_step(struct calibration *k)
+{
+        int r = 0;
+
+        if (k->gamma)
+                calibration_load_set(k->load, cores_of_step(k, k->step));
+        else if (k->step)
+                r = calibration_load_memory(k->load, k->memory_bytes * k->step / (k->nsteps - 1));
+        k->window = 0;
+        k->settled_s = wall_clock_s();
+        if (r < 0)
+                text_message("cannot take memory: %s", strerror(-r));
+        return r;
+}
+
+/* ---- windows ---- */
+
+static void add_point(struct calibration *k, unsigned int group, double load, double watts)
+{
+        if (k->npoints < MAX_POINTS)
+                k->points[k->npoints++] = (struct power_point){
+                        .group = group, .load = load, .watts = watts};
+}
+
+/* false: a package was not read. */
+static bool add_packages(struct calibration *k, const json_t *report, double seconds)
+{
+        json_t *sockets = json_object_get(report, "sockets"), *socket;
+        size_t i;
+
+        json_array_foreach(sockets, i, socket)
+        {
+                double joules = report_number(socket, "machine", "package_j");
+
+                if (i == POWER_FIT_MAX_GROUPS || isnan(joules))
+                        return false;
+                k->sockets[i] = (int)report_integer(socket, "socket");
+                add_point(k, (unsigned int)i, report_number(socket, NULL, "busy_s") / seconds,
+                          joules / seconds);
+        }
+        k->ngroups = (unsigned int)i;
+        return i > 0;
+}
+
+static bool add_dram(struct calibration *k, const json_t *report, double seconds)
+{
+        double joules = report_number(report, "machine", "dram_j");
+
+        if (isnan(joules))
+                return false;
+        k->known_base_w = report_number(report, "machine", "static_dram_j") / seconds;
+        k->sockets[0] = -1;
+        k->ngroups = 1;
+        add_point(k, 0, (memory_info("MemTotal") - memory_info("MemFree")) / GIB, joules / seconds);
+        return true;
+}
+
+/* At rest: are others busy? */
+static int check_others(const struct calibration *k, const json_t *report, double seconds)
+{
+        json_t *sockets = json_object_get(report, "sockets"), *socket;
+        double others = -report_number(report, NULL, "cpu_s"), cpus = 0;
+        size_t i;
+
+        json_array_foreach(sockets, i, socket) others += report_number(socket, NULL, "busy_s");
+        others /= seconds;
+        cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+        if (others <= MAX_OTHERS * cpus || k->options->force)
+                return STATUS_OK;
+        text_message("the machine is not at rest: others keep %.2f of %.0f CPUs busy (at most %.0f "
+                     "%%); see 'energat top', stop what runs, or use --force",
+                     others, cpus, 100 * MAX_OTHERS);
+        return STATUS_FAILED;
+}
+
+/* One interval of the stream. */
+static int take_window(struct calibration *k)
+{
+        const json_t *report = k->follow.last;
+        double seconds = report_number(report, NULL, "duration_s");
+        bool complete;
+
+        if (report_estimated(report)) {
+                text_message("there is no energy meter to calibrate: energy is estimated");
+                return STATUS_FAILED;
+        }
+        if (!(seconds > 0) || report_number(report, NULL, "time") - seconds < k->settled_s)
+                return STATUS_OK; /* the load changed in it */
+        if (fabs(report_machine_s(report) - seconds) > WINDOW_TOLERANCE * seconds) {
+                text_message("calibration needs the machine's energy as it is: run it as root or "
+                             "as a member of group energat");
+                return STATUS_FAILED;
+        }
+        if (k->gamma && k->step == 0) {
+                int r = check_others(k, report, seconds);
+
+                if (r != STATUS_OK)
+                        return r;
+        }
+        complete = k->gamma ? add_packages(k, report, seconds) : add_dram(k, report, seconds);
+        if (!complete) {
+                const char *reason = report_string(json_object_get(report, "reasons"), "dram");
+
+                text_message("%s could not be read: %s", k->gamma ? "a package" : "dram",
+                             k->gamma || !reason[0] ? "see 'energat check'" : reason);
+                return STATUS_FAILED;
+        }
+        progress_show(&k->progress, k->step * (size_t)k->windows + ++k->window);
+        if (k->window < k->windows)
+                return STATUS_OK;
+        if (++k->step < k->nsteps && begin_step(k) < 0)
+                return STATUS_FAILED;
+        return STATUS_OK;
+}
+
+/* All windows.  STATUS_SIGNAL + number: interrupted. */
+static int take_all(struct calibration *k)
+{
+        struct pollfd fds[2] = {{.events = POLLIN}, {.fd = k->signals.fd, .events = POLLIN}};
+
+        while (k->step < k->nsteps) {
+                uint64_t limit_ns = k->follow.heard_ns +
+                                    (uint64_t)((SILENCE_S + 2 * k->period_s) * (double)NS_PER_S);
+                struct signalfd_siginfo info;
+                int r;
+
+                fds[0].fd = follow_fd(&k->follow);
+                if (poll(fds, 2, clock_poll_timeout_ms(limit_ns)) < 0 && errno != EINTR)
+                        return STATUS_FAILED;
+                if (signals_read(&k->signals, &info) > 0)
+                        return STATUS_SIGNAL + (int)info.ssi_signo;
+                r = follow_next(&k->follow);
+                if (r == FOLLOW_INTERVAL) {
+                        r = take_window(k);
+                        if (r != STATUS_OK)
+                                return r;
+                } else if (r == FOLLOW_FINAL || (r < 0 && r != -EAGAIN)) {
+                        if (k->follow.attached)
+                                text_message("energatd has gone away: %s", k->follow.lost);
+                        return k->follow.attached
+                                       ? STATUS_NO_DAEMON
+                                       : command_failed(k->follow.connection, k->options, r);
+                } else if (clock_now_ns() > limit_ns) {
+                        text_message("energatd says nothing any more");
+                        return STATUS_NO_DAEMON;
+                }
+        }
+        return STATUS_OK;
+}
+
+/* ---- the result ---- */
+
+/* Half-width of a 95 % confidence interval. */
+static double half_width(const struct calibration *k, double error)
+{
+        double known = !k->gamma && !isnan(k->known_base_w);
+        double freedom = (double)k->npoints - 1 - (known ? 1 : 2) * (double)k->ngroups;
+
+        return freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, freedom) : NAN;
+}
+
+static json_t *number(double value)
+{
+        return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *result_json(const struct calibration *k, const struct power_fit *fit,
+                           const char *written)
+{
+        json_t *points = json_array(), *domains = json_array();
+
+        for (unsigned int i = 0; i < fit->ngroups; i++)
+                json_array_append_new(
+                        domains,
+                        json_pack("{s:o, s:o, s:o, s:o}", "socket",
+                                  k->sockets[i] < 0 ? json_null() : json_integer(k->sockets[i]),
+                                  "base_w", number(fit->base_w[i]), "base_half_width_w",
+                                  number(half_width(k, fit->base_error_w[i])), "slope_w",
+                                  number(fit->slope_w[i])));
+        for (size_t i = 0; i < k->npoints; i++) {
+                const struct power_point *p = &k->points[i];
+
+                json_array_append_new(points,
+                                      json_pack("{s:i, s:f, s:f, s:f}", "domain", (int)p->group,
+                                                "load", p->load, "power_w", p->watts, "fitted_w",
+                                                power_fit_watts(fit, p->group, p->load, k->gamma)));
+        }
+        return json_pack("{s:s, s:f, s:o, s:f, s:o, s:o, s:o}", "exponent",
+                         k->gamma ? "gamma" : "delta", "value", fit->exponent, "half_width",
+                         number(half_width(k, fit->exponent_error)), "residual_w", fit->residual_w,
+                         "domains", domains, "points", points, "written",
+                         written ? json_string(written) : json_null());
+}
+
+/* The windows of a step on one line. */
+static void print_points(const struct calibration *k, const struct power_fit *fit)
+{
+        char measured[TEXT_NUMBER_MAX], fitted[TEXT_NUMBER_MAX];
+
+        printf("  %-8s %12s %12s %12s\n", k->gamma ? "socket" : "", k->gamma ? "busy CPUs" : "GiB",
+               "measured", "fitted");
+        for (size_t i = 0; i < k->npoints; i++) {
+                const struct power_point *p = &k->points[i];
+
+                if (k->gamma)
+                        printf("  %-8d", k->sockets[p->group]);
+                else
+                        printf("  %-8s", "dram");
+                printf(" %12.2f %12s %12s\n", p->load, text_quantity(measured, p->watts, "W"),
+                       text_quantity(fitted, power_fit_watts(fit, p->group, p->load, k->gamma),
+                                     "W"));
+        }
+}
+
+/* Is the fit good enough to be used? */
+static bool is_trusted(const struct calibration *k, const struct power_fit *fit)
+{
+        for (unsigned int i = 0; i < fit->ngroups; i++)
+                if (fit->base_w[i] < 0)
+                        return false;
+        return half_width(k, fit->exponent_error) <= MOST_HALF_WIDTH;
+}
+
+static void print_result(const struct calibration *k, const struct power_fit *fit,
+                         const char *written)
+{
+        const char *name = k->gamma ? "gamma" : "delta";
+        char base[TEXT_NUMBER_MAX], width[TEXT_NUMBER_MAX];
+
+        print_points(k, fit);
+        printf("\n%s %.3f", name, fit->exponent);
+        if (isfinite(half_width(k, fit->exponent_error)))
+                printf(" +- %.3f (95 %% confidence)", half_width(k, fit->exponent_error));
+        printf("\n");
+        for (unsigned int i = 0; i < fit->ngroups; i++) {
+                if (k->sockets[i] < 0)
+                        printf("base power of dram %s", text_quantity(base, fit->base_w[i], "W"));
+                else
+                        printf("base power of socket %d %s", k->sockets[i],
+                               text_quantity(base, fit->base_w[i], "W"));
+                if (fit->base_error_w[i] > 0)
+                        printf(" +- %s",
+                               text_quantity(width, half_width(k, fit->base_error_w[i]), "W"));
+                else
+                        printf(", as calibrated");
+                printf("\n");
+        }
+        printf("off the curve by %s on average\n", text_quantity(base, fit->residual_w, "W"));
+        if (written) {
+                fputs("written to ", stdout);
+                text_print_safe(stdout, written);
+                puts("; in force after 'systemctl reload energatd'");
+        } else if (is_trusted(k, fit)) {
+                printf("nothing was changed: --write puts it into the configuration, or --%s %.3f "
+                       "uses it once\n",
+                       name, fit->exponent);
+        }
+}
+
+static int finish(const struct calibration *k)
+{
+        const double *base = !k->gamma && isfinite(k->known_base_w) ? &k->known_base_w : NULL;
+        const char *written = NULL;
+        struct power_fit fit;
+        char value[32], why[512];
+        int r = power_fit(&fit, k->points, k->npoints, k->gamma, base);
+
+        if (r < 0) {
+                text_message(r == -ERANGE
+                                     ? "power does not grow with the load: there is no curve to fit"
+                                     : "too few loads that differ: a curve needs three, so at "
+                                       "least two cores, at rest to begin with");
+                return STATUS_FAILED;
+        }
+        if (!is_trusted(k, &fit)) {
+                text_message("the fit is too uncertain to be used (at most +- %.1f); calibrate a "
+                             "machine that is at rest, or with more --windows",
+                             MOST_HALF_WIDTH);
+                r = -ERANGE;
+        } else if (k->options->write_config) {
+                written = k->options->output ? k->options->output : DEFAULT_CONFIG;
+                snprintf(value, sizeof(value), "%.3f", fit.exponent);
+                if (config_edit(written, "model", k->gamma ? "gamma" : "delta", value, why,
+                                sizeof(why)) < 0) {
+                        text_message("%s; the result follows", why);
+                        written = NULL;
+                        r = -EIO;
+                }
+        }
+        if (k->options->json) {
+                json_auto_t *result = result_json(k, &fit, written);
+                int status = command_print_json(result);
+
+                return r < 0 ? STATUS_FAILED : status;
+        }
+        print_result(k, &fit, written);
+        return r < 0 ? STATUS_FAILED : command_finish_output();
+}
+
+/* ---- life ---- */
+
+static int prepare(struct calibration *k)
+{
+        const struct options *o = k->options;
+        static const int wanted[] = {SIGINT, SIGTERM, SIGHUP};
+        int r;
+
+        k->period_s = o->given & OPTION_BASE_PERIOD ? o->base_period_s : DEFAULT_PERIOD_S;
+        k->windows = o->given & OPTION_WINDOWS ? (unsigned int)o->windows : DEFAULT_WINDOWS;
+        k->points = calloc(MAX_POINTS, sizeof(k->points[0]));
+        r = k->points ? calibration_load_new(&k->load) : -ENOMEM;
+        if (r == 0)
+                r = signals_open(&k->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
+        if (r < 0) {
+                text_message("cannot make the load: %s", strerror(-r));
+                return STATUS_FAILED;
+        }
+        if (k->gamma) {
+                k->nsteps = calibration_load_cores(k->load) + 1;
+                if (k->nsteps > MOST_CORE_STEPS)
+                        k->nsteps = MOST_CORE_STEPS;
+        } else {
+                k->nsteps = MEMORY_STEPS;
+                k->memory_bytes = (size_t)(MEMORY_PART * memory_info("MemAvailable"));
+        }
+        return STATUS_OK;
+}
+
+static int measure(struct calibration *k)
+{
+        struct follow_options follow = {
+                .name = "calibrate", .interval_s = k->period_s, .gamma = NAN, .delta = NAN};
+        int r;
+
+        r = command_connect(&k->connection, k->options);
+        if (r != STATUS_OK)
+                return r;
+        r = follow_start(&k->follow, &k->connection, connection_path(k->options->socket), getpid(),
+                         &follow);
+        if (r < 0)
+                return command_failed(k->connection, k->options, r);
+        progress_begin(&k->progress, "window", (size_t)k->nsteps * k->windows);
+        if (begin_step(k) < 0)
+                return STATUS_FAILED;
+        r = take_all(k);
+        progress_clear(&k->progress);
+        if (r > STATUS_SIGNAL)
+                text_message("interrupted: nothing was changed");
+        return r;
+}
+
+static int calibrate(const struct options *options)
+{
+        struct calibration k = {.options = options,
+                                .gamma = options->fit_gamma,
+                                .signals = SIGNALS_NONE,
+                                .known_base_w = NAN};
+        int r;
+
+        if (options->fit_gamma == options->fit_delta) {
+                text_message("calibrate what: --gamma or --delta?");
+                return STATUS_USAGE;
+        }
+        r = prepare(&k);
+        if (r == STATUS_OK)
+                r = measure(&k);
+        calibration_load_free(k.load);
+        if (r == STATUS_OK)
+                r = finish(&k);
+        follow_deinit(&k.follow);
+        connection_close(k.connection);
+        signals_close(&k.signals);
+        free(k.points);
+        return r;
+}
+
+const struct command command_calibrate = {
+        .name = "calibrate",
+        .is_verb = true,
+        .options = OPTION_FIT_GAMMA | OPTION_FIT_DELTA | OPTION_SOCKET | OPTION_FORMAT |
+                   OPTION_BASE_PERIOD | OPTION_WINDOWS | OPTION_FORCE | OPTION_WRITE |
+                   OPTION_OUTPUT | OPTION_RAPL_PERIOD,
+        .usage = "calibrate --gamma|--delta [--base-period S] [--windows N] [--force] [--write]",
+        .summary = "fit this machine's own gamma or delta",
+        .details = "--gamma makes core after core busy, --delta takes memory step by step; a curve "
+                   "is\n"
+                   "then fitted to the power of packages or dram.  The machine should be at rest.\n"
+                   "Nothing is changed unless --write puts the result into " DEFAULT_CONFIG ",\n"
+                   "or into the file of --output.\n",
+        .example = "  sudo energat calibrate --gamma\n",
+        .run = calibrate,
+};

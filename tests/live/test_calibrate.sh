@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Calibration against a simulated package whose power is 20 W + 15 W x (busy cores)^0.3, and dram
+# at 3 W + 0.3 W a GiB: energat calibrate finds the exponents and the base.  And base power learned
+# from a machine that is never at rest.
+
+# shellcheck source=rig.sh
+. "$(dirname "$0")/rig.sh"
+rig_require_root
+
+BASE_W=20
+PER_CORE_W=15
+GAMMA=0.3
+DRAM_BASE_W=3
+LEARN_S=60
+
+# Busy time of all CPUs so far, in hundredths of a second, whoever's
+busy_time() {
+        awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+}
+
+# Does anybody else keep this machine busy?  Then it cannot be calibrated, as --gamma would say.
+is_at_rest() {
+        local before after
+        before=$(busy_time)
+        sleep 2
+        after=$(busy_time)
+        [[ $((after - before)) -le $((2 * 5 * $(nproc))) ]]
+}
+
+# --- gamma ----------------------------------------------------------------------------------------
+
+rig_start_sim --per-core "$PER_CORE_W" --exponent "$GAMMA" --dram --dram-base "$DRAM_BASE_W"
+rig_baseline "$BASE_W" "$DRAM_BASE_W"
+rig_start_daemon
+
+if is_at_rest; then
+        printf '[model]\n#gamma = 0.3\n' >"$RIG/written.conf"
+        rig_run calibrate --gamma --base-period 1 --windows 4 --format json --write \
+                --output "$RIG/written.conf" >"$RIG/gamma.json" 2>"$RIG/gamma.err" </dev/null
+        check "calibrate --gamma succeeds" equal "$?" 0
+        note "$(cat "$RIG/gamma.err")"
+        check "gamma is the curve's" within "$(json "$RIG/gamma.json" .value)" "$GAMMA" 0 0.02
+        check "base power is the curve's" \
+                within "$(json "$RIG/gamma.json" '.domains[0].base_w')" "$BASE_W" 2
+        check "--write puts it into the configuration" equal \
+                "$(sed -n 's/^gamma = //p' "$RIG/written.conf")" \
+                "$(printf '%.3f' "$(json "$RIG/gamma.json" .value)")"
+else
+        skip "calibrate --gamma" "others keep this machine busy"
+fi
+rig_background "$RIG_BIN_DIR/loadgen" threads --threads "$(nproc)" --seconds 6 --truth /dev/null
+sleep 0.5
+rig_run calibrate --gamma --base-period 1 >/dev/null 2>"$RIG/busy.err" </dev/null
+check "a machine that is kept busy is refused" equal "$?" 1
+check "and it is said why" matches "$(cat "$RIG/busy.err")" 'not at rest: others keep'
+
+# --- delta ----------------------------------------------------------------------------------------
+
+rig_run calibrate --delta --base-period 0.3 --windows 2 --format json \
+        >"$RIG/delta.json" 2>"$RIG/delta.err" </dev/null
+check "calibrate --delta succeeds" equal "$?" 0
+check "dram whose power is in proportion to memory in use has delta 1" \
+        within "$(json "$RIG/delta.json" .value)" 1 0 0.05
+check "nothing was written" equal "$(json "$RIG/delta.json" .written)" null
+
+# Ctrl-C
+rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" calibrate --gamma --force \
+        --base-period 1 >"$RIG/int.out" 2>"$RIG/int.err" </dev/null
+sleep 1.5
+kill -INT "$RIG_PID"
+wait "$RIG_PID"
+check "Ctrl-C ends a calibration at once, with the signal's status" equal "$?" 130
+check "and leaves things as they were" matches "$(cat "$RIG/int.err")" 'nothing was changed'
+rig_stop
+
+# --- base power of a machine in use ---------------------------------------------------------------
+
+if ! is_at_rest; then
+        skip "base power learned from a machine in use" "others keep this machine busy"
+        exit
+fi
+
+# Never below 20 % busy, and sometimes all of it.
+vary_load() {
+        local end=$((SECONDS + LEARN_S + 20))
+        while [[ $SECONDS -lt $end ]]; do
+                "$RIG_BIN_DIR/loadgen" threads --threads $((RANDOM % $(nproc) + 1)) \
+                        --seconds "0.$((RANDOM % 9 + 1))" --truth /dev/null
+                sleep "0.$((RANDOM % 9 + 1))"
+        done
+}
+rm -rf "$RIG/powercap" "$RIG/state/baseline_power.json"
+rig_start_sim
+rig_start_daemon
+rig_background "$RIG_BIN_DIR/loadgen" burst --on-ms $((10 * $(nproc))) --period-ms 40 \
+        --seconds $((LEARN_S + 20)) --truth /dev/null
+vary_load &
+RIG_JOBS+=("$!")
+sleep 5
+rig_run run --format json -- true >"$RIG/early.json" </dev/null
+check "until it is learned results say so" equal "$(json "$RIG/early.json" .baseline)" learning
+sleep $((LEARN_S - 10))
+RIG_LIMIT_S=90 rig_run basepower --online --base-period 15 --format json \
+        >"$RIG/learned.json" 2>"$RIG/learned.err" </dev/null
+check "after $LEARN_S s of varied load base power is known" equal "$?" 0
+note "$(cat "$RIG/learned.err")"
+check "and right" within "$(json "$RIG/learned.json" '.package_w[0]')" "$BASE_W" 5

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "power_fit.h"
+#include "random.h"
+
+#define MAX 256
+
+static struct power_point points[MAX];
+static size_t n;
+
+static void point(unsigned int group, double load, double watts)
+{
+        points[n++] = (struct power_point){.group = group, .load = load, .watts = watts};
+}
+
+static bool near(double value, double expected, double tolerance)
+{
+        if (fabs(value - expected) <= tolerance)
+                return true;
+        print_message("%.9g, expected %.9g\n", value, expected);
+        return false;
+}
+
+static int reset(void **state)
+{
+        (void)state;
+        n = 0;
+        return 0;
+}
+
+static void two_busy_cores_and_none_tell_an_exact_curve(void **state)
+{
+        struct power_fit fit;
+
+        (void)state;
+        for (unsigned int cores = 0; cores <= 2; cores++)
+                point(0, cores, 20 + 15 * pow(cores, 0.3));
+        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_true(near(fit.exponent, 0.3, 1e-6));
+        assert_true(near(fit.base_w[0], 20, 1e-6));
+        assert_true(near(fit.slope_w[0], 15, 1e-6));
+        assert_true(fit.residual_w < 1e-6);
+        assert_true(isnan(fit.exponent_error)); /* nothing is left over to judge by */
+        assert_true(near(power_fit_watts(&fit, 0, 2, true), 20 + 15 * pow(2, 0.3), 1e-6));
+}
+
+static void part_time_cores_are_between_whole_ones(void **state)
+{
+        struct power_fit fit;
+
+        (void)state;
+        /* 4 % of the time one core, else none; then that beside one, two and three */
+        for (unsigned int cores = 0; cores <= 3; cores++)
+                point(0, cores + 0.04,
+                      10 + 8 * (0.96 * pow(cores, 0.4) * (cores > 0) + 0.04 * pow(cores + 1, 0.4)));
+        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_true(near(fit.exponent, 0.4, 1e-6));
+        assert_true(near(fit.base_w[0], 10, 1e-6));
+}
+
+static void packages_share_the_exponent_and_nothing_else(void **state)
+{
+        struct power_fit fit;
+
+        (void)state;
+        for (unsigned int cores = 0; cores <= 4; cores++) {
+                point(0, cores, 20 + 15 * pow(cores, 0.5));
+                point(1, cores, 35 + 9 * pow(cores, 0.5));
+        }
+        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_int_equal(fit.ngroups, 2);
+        assert_true(near(fit.exponent, 0.5, 1e-6));
+        assert_true(near(fit.base_w[1], 35, 1e-6) && near(fit.slope_w[1], 9, 1e-6));
+}
+
+static void a_straight_line_has_exponent_one(void **state)
+{
+        struct power_fit fit;
+
+        (void)state;
+        for (unsigned int gib = 2; gib <= 8; gib++)
+                point(0, gib, 3 + 0.3 * gib);
+        assert_int_equal(power_fit(&fit, points, n, false, &(double){3}), 0);
+        assert_true(near(fit.exponent, 1, 1e-6));
+        assert_true(near(fit.slope_w[0], 0.3, 1e-6));
+        assert_true(fit.base_error_w[0] == 0);
+}
+
+/* The error it states is the error that it has: over many noisy calibrations the truth is within
+ * two standard errors in about 95 %. */
+static void stated_errors_are_true(void **state)
+{
+        uint64_t seed = RANDOM_SEED;
+        unsigned int exponent_within = 0, base_within = 0, runs = 400;
+
+        (void)state;
+        for (unsigned int run = 0; run < runs; run++) {
+                struct power_fit fit;
+
+                n = 0;
+                for (unsigned int cores = 0; cores <= 8; cores++) {
+                        for (unsigned int i = 0; i < 4; i++) {
+                                double noise = -6; /* of twelve uniform: nearly normal, sd 1 */
+
+                                for (unsigned int k = 0; k < 12; k++)
+                                        noise += (double)random_below(&seed, 1000000) / 1e6;
+                                point(0, cores, 20 + 15 * pow(cores, 0.6) + 0.5 * noise);
+                        }
+                }
+                assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+                exponent_within += fabs(fit.exponent - 0.6) < 2 * fit.exponent_error;
+                base_within += fabs(fit.base_w[0] - 20) < 2 * fit.base_error_w[0];
+        }
+        assert_in_range(exponent_within, runs * 92 / 100, runs * 98 / 100);
+        assert_in_range(base_within, runs * 92 / 100, runs);
+}
+
+static void what_cannot_be_told_is_an_error(void **state)
+{
+        struct power_fit fit;
+
+        (void)state;
+        assert_int_equal(power_fit(&fit, points, 0, true, NULL), -ENODATA);
+        point(0, 0, 20);
+        point(0, 1, 30);
+        point(0, 1.01, 30.1); /* no third load */
+        assert_int_equal(power_fit(&fit, points, n, true, NULL), -ENODATA);
+        point(0, 2, 20);
+        points[1].watts = points[2].watts = 19; /* power that does not grow */
+        assert_int_equal(power_fit(&fit, points, n, true, NULL), -ERANGE);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup(two_busy_cores_and_none_tell_an_exact_curve, reset),
+                cmocka_unit_test_setup(part_time_cores_are_between_whole_ones, reset),
+                cmocka_unit_test_setup(packages_share_the_exponent_and_nothing_else, reset),
+                cmocka_unit_test_setup(a_straight_line_has_exponent_one, reset),
+                cmocka_unit_test_setup(stated_errors_are_true, reset),
+                cmocka_unit_test_setup(what_cannot_be_told_is_an_error, reset),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
