@@ -7,9 +7,13 @@
 
 #include "clock.h"
 
+/* A connection that is not used for longer is not kept: the daemon closes idle ones
+ * (server.idle_timeout, 120 s by default). */
+#define KEEP_NS (10 * NS_PER_S)
+
 void top_feed_init(struct top_feed *f, const char *path, struct connection *connection)
 {
-        *f = (struct top_feed){.path = path, .connection = connection};
+        *f = (struct top_feed){.path = path, .connection = connection, .asked_ns = clock_now_ns()};
 }
 
 void top_feed_deinit(struct top_feed *f)
@@ -48,6 +52,10 @@ void top_feed_ask(struct top_feed *f)
                 if (clock_now_ns() > f->asked_ns + CONNECTION_TIMEOUT_NS)
                         lose(f, -ETIMEDOUT);
                 return;
+        }
+        if (f->connection && clock_now_ns() > f->asked_ns + KEEP_NS) {
+                connection_close(f->connection);
+                f->connection = NULL;
         }
         if (!f->connection)
                 r = connection_open(&f->connection, f->path);

@@ -264,12 +264,19 @@ static int part(double watts, double full_w, int width)
         return isnan(watts) || watts <= 0 ? 0 : (int)lround(watts / full_w * width);
 }
 
+/* Without a baseline all is dynamic. */
+static double dynamic_w(const struct top_power *p)
+{
+        return p->all_w - (isnan(p->fixed_w) ? 0 : p->fixed_w);
+}
+
 static void draw_bar(struct top_text *t, const struct top_power *p, int width)
 {
         static const char *const ascii[] = {"=", "#", "-"};
         static const char *const blocks[] = {"\xe2\x96\x92", "\xe2\x96\x88", "\xe2\x96\x91"};
         const char *const *glyphs = t->utf8 ? blocks : ascii;
-        const double values[] = {p->fixed_w, p->share_w, p->unattributed_w};
+        const double values[] = {p->fixed_w, isnan(p->unattributed_w) ? dynamic_w(p) : p->share_w,
+                                 p->unattributed_w};
         const char styles[] = {TOP_STATIC, TOP_SHARE, TOP_REST};
         double full_w = p->most_w > MIN_FULL_BAR_W ? p->most_w : MIN_FULL_BAR_W;
         int left = width;
@@ -304,7 +311,7 @@ static void draw_socket(struct top_text *t, const struct top_view *v, const stru
         add_watts(t, "static", p->fixed_w);
         /* nothing but the sum is known to those who are not told what is unattributed */
         if (isnan(p->unattributed_w) && !isnan(p->all_w)) {
-                add_watts(t, "dynamic", isnan(p->fixed_w) ? NAN : p->all_w - p->fixed_w);
+                add_watts(t, "dynamic", dynamic_w(p));
         } else {
                 add_watts(t, "share", p->share_w);
                 add_watts(t, "unattr.", p->unattributed_w);
