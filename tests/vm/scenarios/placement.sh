@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # topologies: all
+# limit: 240
 #
 # A command that is bound to one node is charged there: CPU time and joules on the sockets of that
 # node, and nothing elsewhere.

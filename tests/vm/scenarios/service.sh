@@ -42,5 +42,6 @@ check "systemctl stop ends it" systemctl stop energatd.service
 check "well" equal \
         "$(systemctl show --property Result,ExecMainStatus energatd.service | sort | xargs)" \
         "ExecMainStatus=0 Result=success"
-check "without it energat names the socket and what to do" matches \
+systemctl stop energatd.socket # which would start it again
+check "without it and its socket energat names the socket and what to do" matches \
         "$(energat run -- true 2>&1)" "no energatd at $SOCKET: .*systemctl start energatd"
