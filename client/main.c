@@ -40,8 +40,7 @@ static void print_commands(void)
              "\ncommands:");
         for (size_t i = 0; commands[i]; i++)
                 printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-        puts("\n'energat COMMAND --help' tells a command's options, with an example.\n"
-             "--check, --basepower and --pid PID work as in EnergAt.");
+        puts("\n'energat COMMAND --help' says more.  EnergAt's --basepower, --pid PID work, too.");
 }
 
 static void print_help(const struct command *command)

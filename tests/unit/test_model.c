@@ -435,6 +435,27 @@ static void gamma_one_is_the_share(void **state)
         }
 }
 
+/* docs/how-a-number-comes-about.md, "An example" */
+static void the_example_of_the_docs(void **state)
+{
+        const uint64_t cpu_ns[] = {600000000, 200000000, 200000000};
+        struct model_static package = {0}, dram = {0};
+        uint64_t shares_uj[3], scratch[4], dynamic_uj;
+
+        (void)state;
+        assert_int_equal(model_static_uj(&package, 20000000, 1000000000, 42000001), 20000000);
+        dynamic_uj = 42000001 - 20000000;
+        assert_int_equal(model_split_uj(dynamic_uj, cpu_ns, 3, 1000000000, shares_uj, scratch), 0);
+        assert_int_equal(shares_uj[0], 13200001);
+        assert_int_equal(shares_uj[1], 4400000);
+        assert_int_equal(shares_uj[2], 4400000);
+        assert_true(fabs(model_attributed(22.000001, 0.6, 0.3) - 18.8742) < 5e-5);
+        assert_true(fabs(model_attributed(22.000001, 0.2, 0.3) - 13.5747) < 5e-5);
+
+        assert_int_equal(model_static_uj(&dram, 3000000, 1000000000, 5000000), 3000000);
+        assert_true(fabs(model_attributed(2, 0.25, 0.2) - 1.5157) < 5e-5);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -455,6 +476,7 @@ int main(void)
                 cmocka_unit_test(attributed_never_exceeds_dynamic),
                 cmocka_unit_test(credit_zero_gets_zero),
                 cmocka_unit_test(gamma_one_is_the_share),
+                cmocka_unit_test(the_example_of_the_docs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
