@@ -41,5 +41,4 @@ bench_row "energat --version" "$start" "$start_p90"
 
 added=$(calculate "$run - $alone")
 verdict at_most "$added" "$LIMIT_MS"
-check "energat run adds at most $LIMIT_MS ms" equal "$VERDICT" ok
 summary "$(printf 'energat run -- true adds %.1f ms to true (%d runs): %s' "$added" "$RUNS" "$VERDICT")"
