@@ -13,6 +13,8 @@
 #include "clock.h"
 #include "command.h"
 #include "follow.h"
+#include "impact.h"
+#include "power.h"
 #include "report.h"
 #include "report_text.h"
 #include "signals.h"
@@ -30,6 +32,8 @@ struct pid_run {
         struct follow follow;
         struct signals signals;
         struct trace *trace;
+        struct power power;
+        struct impact_factors factors;
         uint64_t attach_deadline_ns;
         uint64_t detached_ns; /* 0: the user has not ended it */
         int status;           /* once not STATUS_OK: stop, nothing was followed */
@@ -56,6 +60,13 @@ static void find_name(struct pid_run *p)
 static const char *name_of(const struct pid_run *p)
 {
         return p->options->name ? p->options->name : p->name;
+}
+
+static void take_interval(struct pid_run *p, const json_t *report)
+{
+        trace_write(p->trace, report);
+        power_add(&p->power, report_number(report, NULL, "duration_s"),
+                  impact_total_j(report, "share"));
 }
 
 static void say_lost(const struct pid_run *p)
@@ -93,7 +104,7 @@ static void write_last_interval(struct pid_run *p)
         json_auto_t *rest = report_rest(p->follow.final, p->follow.total);
 
         if (rest && report_number(rest, NULL, "duration_s") >= SHORTEST_REST_S)
-                trace_write(p->trace, rest);
+                take_interval(p, rest);
 }
 
 static void on_event(struct pid_run *p, int event)
@@ -105,7 +116,7 @@ static void on_event(struct pid_run *p, int event)
                                      name_of(p));
                 break;
         case FOLLOW_INTERVAL:
-                trace_write(p->trace, p->follow.last);
+                take_interval(p, p->follow.last);
                 break;
         case FOLLOW_FINAL:
                 write_last_interval(p);
@@ -176,7 +187,9 @@ static int print_json(const struct pid_run *p, json_t *report)
                 path = json_null();
         }
         object = report_for_output(report, json_null());
-        if (!object || json_object_set(object, "traces", path) < 0) {
+        if (!object || json_object_set(object, "traces", path) < 0 ||
+            json_object_set_new(object, "power", power_json(&p->power)) < 0 ||
+            json_object_set_new(object, "impact", impact_json(&p->factors, report)) < 0) {
                 text_message("the result could not be written: %s", strerror(ENOMEM));
                 return STATUS_FAILED;
         }
@@ -186,6 +199,8 @@ static int print_json(const struct pid_run *p, json_t *report)
 static int print_text(const struct pid_run *p, const json_t *report)
 {
         report_print_text(stdout, report, name_of(p));
+        report_print_power(stdout, "power (share)", &p->power);
+        report_print_impact(stdout, &p->factors, report);
         report_print_notes(stdout, report);
         fputs("  intervals in ", stdout);
         text_print_safe(stdout, trace_path(p->trace));
@@ -257,6 +272,7 @@ static int pid(const struct options *options)
 {
         __attribute__((cleanup(pid_run_deinit))) struct pid_run p = {
                 .options = options,
+                .factors = impact_factors_of(options->settings),
                 .signals = SIGNALS_NONE,
         };
 
@@ -272,7 +288,7 @@ const struct command command_pid = {
         .is_option = true,
         .takes_pid = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
-                   OPTION_GAMMA | OPTION_DELTA | OPTION_RAPL_PERIOD,
+                   OPTION_GAMMA | OPTION_DELTA | OPTION_RAPL_PERIOD | OPTION_COST,
         .usage = "--pid PID [options]",
         .summary = "follow a process that runs, with a trace as EnergAt's",
         .details = "Follows PID and its descendants until they have ended, or Ctrl-C; leaves\n"

@@ -67,7 +67,7 @@ static int write_result(struct run *r, FILE *out, const json_t *report, int stat
                 if (out == stderr) /* apart from what CMD printed there, and from the "^C" */
                         fputc('\n', out);
                 report_print_text(out, report, title(r->options));
-                report_print_power(out, &r->power);
+                report_print_power(out, "power (share)", &r->power);
                 report_print_impact(out, &r->factors, report);
                 report_print_notes(out, report);
                 return 0;

@@ -126,14 +126,13 @@ static json_t *domains_difference(const struct machine_deltas *d, const json_t *
                 const json_t *before = domain_before(d, report_string(domain, "name"));
                 json_t *socket = json_object_get(domain, "socket");
 
-                json_array_append_new(list,
-                                      json_pack("{s:s, s:s, s:O, s:o, s:O}", "name",
-                                                report_string(domain, "name"), "kind",
-                                                report_string(domain, "kind"), "socket",
-                                                socket ? socket : json_null(), "energy_j",
-                                                difference(report_number(domain, NULL, "energy_j"),
-                                                           report_number(before, NULL, "energy_j")),
-                                                "base_w", json_object_get(domain, "base_w")));
+                json_array_append_new(
+                        list, json_pack("{s:s, s:s, s:O?, s:o, s:O?}", "name",
+                                        report_string(domain, "name"), "kind",
+                                        report_string(domain, "kind"), "socket", socket, "energy_j",
+                                        difference(report_number(domain, NULL, "energy_j"),
+                                                   report_number(before, NULL, "energy_j")),
+                                        "base_w", json_object_get(domain, "base_w")));
         }
         return list;
 }
@@ -145,7 +144,7 @@ static json_t *line_of(const struct machine_deltas *d, const json_t *rows, const
 
         clock_gettime(CLOCK_REALTIME, &t);
         return json_pack(
-                "{s:f, s:f, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "time",
+                "{s:f, s:f, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "time",
                 (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S, "duration_s",
                 report_number(rows, NULL, "uptime_s") - report_number(d->sums, NULL, "uptime_s"),
                 "source", report_string(status, "source"), "estimated", report_estimated(status),

@@ -280,16 +280,29 @@ static void draw_line(struct recording *r, const char *what, const json_t *body)
         spread(r, r->total_j, body, impact_total_j(body, "machine"));
 }
 
-/* What no process that was seen has used: those that lived between two looks, and the last of each.
+/*
+ * What no process that was seen has used: those that lived between two looks, and the last of each.
+ * Rows are taken some milliseconds after their interval has ended, so that a step can hold more of
+ * them than it had energy; its neighbours then hold less, and make up for it.
  */
 static void draw_rest(struct recording *r)
 {
+        double *rest = series(r, SERIES_REST), more = 0;
+
         for (size_t i = 0; i < r->steps; i++) {
-                double told = 0;
+                double told = 0, left;
 
                 for (size_t s = 0; s < SERIES_COUNT; s++)
                         told += series(r, s)[i];
-                series(r, SERIES_REST)[i] += fmax(0, r->total_j[i] - told);
+                left = r->total_j[i] - told - more;
+                more = fmax(0, -left);
+                rest[i] += fmax(0, left);
+        }
+        for (size_t i = r->steps; i > 0 && more > 0; i--) {
+                double taken = fmin(more, rest[i - 1]);
+
+                rest[i - 1] -= taken;
+                more -= taken;
         }
 }
 

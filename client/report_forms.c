@@ -138,7 +138,7 @@ static int write_text(FILE *out, const struct report_source *source)
         if (!json_is_object(result))
                 print_machine(out, d);
         collect_power(d, &power);
-        report_print_power(out, &power);
+        report_print_power(out, json_is_object(result) ? "power (share)" : "power", &power);
         if (json_is_object(result))
                 report_print_impact(out, source->factors, result);
         print_programs(out, d);

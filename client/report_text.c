@@ -215,7 +215,7 @@ void report_print_notes(FILE *out, const json_t *report)
         print_notes(&t);
 }
 
-void report_print_power(FILE *out, const struct power *power)
+void report_print_power(FILE *out, const char *label, const struct power *power)
 {
         char line[POWER_LINE_MAX], average[TEXT_NUMBER_MAX], peak[TEXT_NUMBER_MAX];
         char window[TEXT_NUMBER_MAX];
@@ -223,7 +223,7 @@ void report_print_power(FILE *out, const struct power *power)
         power_line(power, POWER_LINE_COLUMNS, text_utf8(), line);
         if (!line[0])
                 return;
-        fprintf(out, "\n  %-*s %s\n", LABEL_WIDTH, "power (share)", line);
+        fprintf(out, "\n  %-*s %s\n", LABEL_WIDTH, label, line);
         fprintf(out, "  %-*s average %s, peak %s in %s\n", LABEL_WIDTH, "",
                 text_quantity(average, power_average_w(power), "W"),
                 text_quantity(peak, power_peak_w(power), "W"),

@@ -14,8 +14,8 @@
 /* `title` is what was measured, as the user called it. */
 void report_print_text(FILE *out, const json_t *report, const char *title);
 
-/* Nothing when there are fewer than two windows. */
-void report_print_power(FILE *out, const struct power *power);
+/* `label` says whose.  Nothing when there are fewer than two windows. */
+void report_print_power(FILE *out, const char *label, const struct power *power);
 
 /* Wh, and CO2 and money as far as they are configured. */
 void report_print_impact(FILE *out, const struct impact_factors *f, const json_t *report);

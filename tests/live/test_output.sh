@@ -87,6 +87,9 @@ test_pipe() {
         TERM=xterm rig_run run --repeat 3 -- true >"$RIG/out" 2>"$RIG/err" </dev/null
         check "nor a progress bar" plain "$RIG/err"
         check "and stdout is the command's" test ! -s "$RIG/out"
+        TERM=xterm script -qec "$ENERGAT_BIN_DIR/energat run --repeat 3 -- sleep 0.05" /dev/null \
+                >"$RIG/out" 2>&1 </dev/null
+        check "on a terminal there is one" grep -q '\[##*-*\] round 2 of 3, .* left' "$RIG/out"
         LC_ALL=C rig_run run --interval 0.1 -- "${SHORT[@]}" 0.4 2>"$RIG/err" >/dev/null </dev/null
         check "without UTF-8 power is drawn in ASCII" \
                 matches "$(LC_ALL=C tr -cd '\n -~' <"$RIG/err")" '^  power \(share\) +[_.:=+*#-]{4,}$'
@@ -142,12 +145,26 @@ test_interrupt() {
         check "and tells what was measured" jq -e '.complete == false and .runs_measured >= 2 and
                 .runs_wanted == 1000' "$RIG/out"
 
+        # A command that takes no notice is not waited for when it is asked twice.
+        rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" run --repeat 2 \
+                --format json -- sh -c 'trap "" INT; sleep 12' >"$RIG/out" 2>"$RIG/err" </dev/null
+        sleep 2
+        kill -INT "$RIG_PID"
+        sleep 0.5
+        check "one Ctrl-C waits for the command" rig_is_running "$RIG_PID"
+        kill -INT "$RIG_PID"
+        wait_for 5 rig_has_ended "$RIG_PID"
+        check "a second one does not" rig_has_ended "$RIG_PID"
+        wait "$RIG_PID"
+        check "and the status is the signal's" equal "$?" 130
+
         rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" record \
                 -o "$RIG/all.energat" --all --interval 0.2 >"$RIG/out" 2>"$RIG/err" </dev/null
         sleep 1.5
         kill -INT "$RIG_PID"
         wait "$RIG_PID"
-        check "Ctrl-C ends a recording of the machine well" equal "$?" 0
+        check "Ctrl-C ends a recording of the machine well" equal "$?:$(cat "$RIG/err")" \
+                "0:energat: recorded in $RIG/all.energat ('energat report $RIG/all.energat' shows it)"
         energat report "$RIG/all.energat" --format json
         conforms report "$RIG/out"
         check "its shares, the unattributed and the static part are the machine's energy" jq -e '
