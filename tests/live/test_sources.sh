@@ -38,7 +38,11 @@ rig_run run -- true 2>"$RIG/report.txt" </dev/null
 check "without a meter: the text says it is an estimate" \
         matches "$(cat "$RIG/report.txt")" "estimated, no energy meter on this machine"
 
+umask 077 # as the kernel has it: for root alone, which energatd is no longer
 rig_start_sim
+umask 022
+check "a meter that comes later is root's alone" \
+        equal "$(stat -c '%U %a' "$(find "$RIG/powercap" -name energy_uj | head -n 1)")" "root 400"
 check "a meter that comes later is taken" wait_for "$COME_S" uses "powercap false"
 check "and that is in the log" matches "$(cat "$RIG/daemon.log")" "powercap has come"
 
