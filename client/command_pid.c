@@ -71,7 +71,18 @@ static void take_interval(struct pid_run *p, const json_t *report)
 
 static void say_lost(const struct pid_run *p)
 {
-        text_message("lost energatd at %s: %s", p->follow.path, p->follow.lost);
+        text_message("lost energatd at %s: %s%s", p->follow.path, p->follow.lost,
+                     follow_open(&p->follow)
+                             ? "; following goes on when it is back (Ctrl-C ends it)"
+                             : "");
+}
+
+/* Lost energatd may be back, or the process may have gone meanwhile. */
+static void look_for_daemon(struct pid_run *p)
+{
+        if (follow_retry(&p->follow) == FOLLOW_RESUMED)
+                text_message("energatd is back: %lld is followed again, %.3f s are not counted",
+                             p->options->pid, p->follow.gap_s);
 }
 
 /* Asked once, the daemon ends the measurement; asked twice, we do without its last report. */
@@ -85,8 +96,8 @@ static void on_interrupt(struct pid_run *p, int number)
                 p->status = STATUS_SIGNAL + number;
                 return;
         }
-        if (p->detached_ns) {
-                follow_give_up(&p->follow, "interrupted");
+        if (p->detached_ns || follow_fd(&p->follow) < 0) {
+                follow_give_up(&p->follow, p->follow.lost[0] ? p->follow.lost : "interrupted");
                 return;
         }
         error = follow_detach(&p->follow);
@@ -133,6 +144,8 @@ static uint64_t next_deadline(const struct pid_run *p)
 {
         if (!p->follow.attached)
                 return p->attach_deadline_ns;
+        if (p->follow.retry_ns)
+                return p->follow.retry_ns;
         if (p->detached_ns)
                 return p->detached_ns + FOLLOW_DETACH_NS;
         return p->follow.heard_ns + FOLLOW_SILENCE_NS;
@@ -140,6 +153,10 @@ static uint64_t next_deadline(const struct pid_run *p)
 
 static void on_deadline(struct pid_run *p)
 {
+        if (p->follow.retry_ns) {
+                look_for_daemon(p);
+                return;
+        }
         if (follow_fd(&p->follow) < 0 || clock_now_ns() < next_deadline(p))
                 return;
         if (!p->follow.attached) {
@@ -156,7 +173,7 @@ static void on_deadline(struct pid_run *p)
 
 static void follow_to_the_end(struct pid_run *p)
 {
-        while (p->status == STATUS_OK && follow_fd(&p->follow) >= 0) {
+        while (p->status == STATUS_OK && follow_open(&p->follow)) {
                 struct pollfd fds[] = {
                         {.fd = p->signals.fd, .events = POLLIN},
                         {.fd = follow_fd(&p->follow), .events = POLLIN},
@@ -170,7 +187,7 @@ static void follow_to_the_end(struct pid_run *p)
                         if (event != FOLLOW_NOTHING)
                                 on_event(p, event);
                 } while (event > 0);
-                while (p->status == STATUS_OK && follow_fd(&p->follow) >= 0 &&
+                while (p->status == STATUS_OK && follow_open(&p->follow) &&
                        signals_read(&p->signals, &info) > 0)
                         on_interrupt(p, (int)info.ssi_signo);
                 if (p->status == STATUS_OK)
@@ -236,6 +253,7 @@ static int start(struct pid_run *p)
         const struct options *o = p->options;
         const char *directory = o->output ? o->output : ".";
         const struct follow_options follow = {
+                .resume = true,
                 .name = name_of(p),
                 .interval_s = o->interval_s,
                 .gamma = o->gamma,

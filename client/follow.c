@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "report.h"
@@ -13,6 +16,9 @@
 
 /* Detach and GetStatus need no measuring; a daemon that takes longer is not well. */
 #define QUICK_CALL_NS (5 * NS_PER_S)
+/* How often a daemon that is lost is looked for, and how long one that comes up may take. */
+#define RETRY_NS  (NS_PER_S / 2)
+#define RESUME_NS NS_PER_S
 
 static int set_number(json_t *object, const char *key, double value)
 {
@@ -42,10 +48,16 @@ int follow_start(struct follow *f, struct connection **connection, const char *p
                 .path = path,
                 .heard_ns = clock_now_ns(),
                 .total = json_object(),
+                .pid = pid,
+                .pidfd = -1,
+                .options = *options,
+                .before = json_object(),
         };
         *connection = NULL;
-        if (!parameters || !f->total)
+        if (!parameters || !f->total || !f->before)
                 return -ENOMEM;
+        if (options->resume)
+                f->pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
         return connection_send(f->connection, "io.energat.Follow", parameters, true);
 }
 
@@ -61,13 +73,33 @@ void follow_deinit(struct follow *f)
         json_decref(f->total);
         json_decref(f->last);
         json_decref(f->final);
-        f->total = f->last = f->final = NULL;
+        json_decref(f->before);
+        if (f->before && f->pidfd >= 0) /* else it was never started, or is done with */
+                close(f->pidfd);
+        f->pidfd = -1;
+        f->retry_ns = 0;
+        f->total = f->last = f->final = f->before = NULL;
 }
 
 void follow_give_up(struct follow *f, const char *reason)
 {
-        snprintf(f->lost, sizeof(f->lost), "%s", reason);
+        if (reason != f->lost)
+                snprintf(f->lost, sizeof(f->lost), "%s", reason);
+        f->retry_ns = 0;
         hang_up(f);
+}
+
+/* The daemon is gone; another one may come. */
+static void lose(struct follow *f, const char *reason)
+{
+        follow_give_up(f, reason);
+        if (f->pidfd >= 0)
+                f->retry_ns = clock_now_ns() + RETRY_NS;
+}
+
+bool follow_open(const struct follow *f)
+{
+        return f->connection || f->retry_ns;
 }
 
 /* Sorts a reply by its event.  Returns enum follow_event or -EPROTO, -ENOMEM. */
@@ -83,6 +115,8 @@ static int take_reply(struct follow *f, json_t *reply, bool continues)
         if (strcmp(event, "attached") == 0 && !f->attached && continues) {
                 f->target = json_integer_value(target);
                 f->attached = true;
+                if (!f->attached_ns)
+                        f->attached_ns = clock_now_ns();
                 return FOLLOW_ATTACHED;
         }
         if (!f->attached || !report_valid(body))
@@ -117,8 +151,83 @@ int follow_next(struct follow *f)
         if (r == FOLLOW_FINAL)
                 hang_up(f);
         else if (r < 0 && f->attached)
-                follow_give_up(f, connection_strerror(f->connection, r));
+                lose(f, connection_strerror(f->connection, r));
         return r;
+}
+
+/* A call of Follow on a connection of its own, up to "attached". */
+static int attach_again(struct follow *f, struct connection **ret)
+{
+        __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
+        json_auto_t *parameters = follow_parameters(f->pid, &f->options), *reply = NULL;
+        const json_t *target;
+        bool continues = false;
+        int r;
+
+        if (!parameters)
+                return -ENOMEM;
+        r = connection_open(&c, f->path);
+        if (r == 0)
+                r = connection_send(c, "io.energat.Follow", parameters, true);
+        if (r == 0)
+                r = connection_wait(c, clock_now_ns() + RESUME_NS, &reply, &continues);
+        if (r < 0)
+                return r;
+        target = json_object_get(reply, "target");
+        if (!continues || !json_is_integer(target))
+                return -EPROTO;
+        f->target = json_integer_value(target);
+        *ret = c;
+        c = NULL;
+        return 0;
+}
+
+static bool has_exited(int pidfd)
+{
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+        return poll(&p, 1, 0) > 0;
+}
+
+/* The stream that was lost becomes a part of what was before, and a new one begins. */
+static int begin_again(struct follow *f)
+{
+        int r = json_object_size(f->total) ? report_add(f->before, f->total) : 0;
+        double covered_s = report_number(f->before, NULL, "duration_s");
+
+        if (r < 0)
+                return r;
+        json_object_clear(f->total);
+        json_decref(f->last);
+        f->last = NULL;
+        f->heard_ns = clock_now_ns();
+        f->gap_s = (double)(f->heard_ns - f->attached_ns) / (double)NS_PER_S -
+                   (isfinite(covered_s) ? covered_s : 0);
+        f->breaks++;
+        f->retry_ns = 0;
+        f->lost[0] = '\0';
+        return FOLLOW_RESUMED;
+}
+
+int follow_retry(struct follow *f)
+{
+        struct connection *c = NULL;
+        int r;
+
+        if (!f->retry_ns || clock_now_ns() < f->retry_ns)
+                return FOLLOW_NOTHING;
+        f->retry_ns = 0;
+        if (has_exited(f->pidfd))
+                return -ESRCH;
+        r = attach_again(f, &c);
+        if (r == -EREMOTEIO || r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                f->retry_ns = clock_now_ns() + RETRY_NS;
+                return FOLLOW_NOTHING;
+        }
+        f->connection = c;
+        return begin_again(f);
 }
 
 int follow_fd(const struct follow *f)
@@ -154,10 +263,11 @@ void follow_probe(struct follow *f)
         if (r == 0 || r == -EREMOTEIO) /* an answer is a sign of life, whatever it says */
                 f->heard_ns = clock_now_ns();
         else
-                follow_give_up(f, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
+                lose(f, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
 }
 
-json_t *follow_result(const struct follow *f)
+/* What the last stream has told, with a warning when it has not told all; NULL: nothing. */
+static json_t *last_part(const struct follow *f)
 {
         json_auto_t *total = NULL;
         char warning[sizeof(f->lost) + 128];
@@ -174,4 +284,20 @@ json_t *follow_result(const struct follow *f)
                  "no last report from energatd (%s): only the first %.3f s are counted", f->lost,
                  report_number(total, NULL, "duration_s"));
         return report_warn(total, warning) < 0 ? NULL : json_incref(total);
+}
+
+json_t *follow_result(const struct follow *f)
+{
+        json_auto_t *part = last_part(f), *sum = NULL;
+        char warning[256];
+
+        if (json_object_size(f->before) == 0 && !f->breaks)
+                return json_incref(part);
+        sum = json_deep_copy(f->before);
+        if (!sum || (part && report_add(sum, part) < 0) || json_object_size(sum) == 0)
+                return NULL;
+        snprintf(warning, sizeof(warning),
+                 "energatd was away %u time%s: %.3f s in between are not counted", f->breaks,
+                 f->breaks == 1 ? "" : "s", f->gap_s);
+        return report_warn(sum, warning) < 0 ? NULL : json_incref(sum);
 }

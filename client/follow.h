@@ -3,7 +3,9 @@
  * One io.energat.Follow stream: from the call to its last report, whatever happens between.
  *
  * The intervals are added up as they come.  If the daemon is lost in the middle, their sum is what
- * is still known, and says so.
+ * is still known, and says so.  Where that is wanted (`resume`), following goes on as soon as there
+ * is a daemon again, as long as the process lives: the result is then the sum of both parts, and a
+ * warning tells the time between, in which nothing was counted.
  */
 #pragma once
 
@@ -20,15 +22,17 @@
 
 /* NAN: the daemon's default */
 struct follow_options {
-        const char *name;
+        const char *name; /* stays valid as long as the stream */
         double interval_s, gamma, delta;
+        bool resume;
 };
 
 enum follow_event {
         FOLLOW_NOTHING,  /* no whole reply yet */
         FOLLOW_ATTACHED, /* from here on nothing is missed */
         FOLLOW_INTERVAL,
-        FOLLOW_FINAL, /* the stream has ended as it should */
+        FOLLOW_FINAL,   /* the stream has ended as it should */
+        FOLLOW_RESUMED, /* by follow_retry(): the daemon is back, and nothing is missed any more */
 };
 
 struct follow {
@@ -41,6 +45,16 @@ struct follow {
         json_t *last;      /* the latest interval */
         json_t *final;
         char lost[256]; /* why the stream ended without a final report; "" if it did not */
+
+        /* to go on with another daemon */
+        pid_t pid;
+        int pidfd; /* of the process; -1: not known, and then there is no going on */
+        struct follow_options options;
+        uint64_t attached_ns; /* the first time, CLOCK_MONOTONIC */
+        uint64_t retry_ns;    /* when to look for a daemon again; 0: do not */
+        unsigned int breaks;  /* how often following went on */
+        json_t *before;       /* the sum of the streams before, an empty object if there is none */
+        double gap_s;         /* time since attached_ns that they do not cover */
 };
 
 /* Takes over *connection; `path` is where it leads and must stay valid.  0 or -errno. */
@@ -54,6 +68,16 @@ void follow_deinit(struct follow *f);
  * before, the connection is left open to ask for the error.
  */
 int follow_next(struct follow *f);
+
+/* Is something still to come: is there a stream, or will one be tried for? */
+bool follow_open(const struct follow *f);
+
+/*
+ * Once retry_ns is over: look for a daemon.  FOLLOW_RESUMED; FOLLOW_NOTHING: not yet; a negative
+ * error: there is no going on, because the process has gone (-ESRCH) or the daemon does not want
+ * to. Waits a second at most.
+ */
+int follow_retry(struct follow *f);
 
 /* To wait on for POLLIN; -1, which poll() skips, when the stream has ended. */
 int follow_fd(const struct follow *f);

@@ -78,6 +78,10 @@ static void say_lost(const struct run *r)
 {
         if (r->child.exited || r->abandoned)
                 text_message("lost energatd at %s: %s", r->follow.path, r->follow.lost);
+        else if (follow_open(&r->follow))
+                text_message("lost energatd at %s: %s; %s runs on, and is measured again when "
+                             "energatd is back",
+                             r->follow.path, r->follow.lost, command_name(r));
         else
                 text_message("lost energatd at %s: %s; %s runs on, but is not measured any more",
                              r->follow.path, r->follow.lost, command_name(r));
@@ -88,8 +92,8 @@ static void cut_short(struct run *r, const char *why)
 {
         int error;
 
-        if (r->detached_ns) {
-                give_up(r, "interrupted");
+        if (r->detached_ns || follow_fd(&r->follow) < 0) {
+                give_up(r, r->follow.lost[0] ? r->follow.lost : "interrupted");
                 return;
         }
         error = follow_detach(&r->follow);
@@ -140,7 +144,7 @@ static void on_end_signal(struct run *r, const struct signalfd_siginfo *info)
                 forward(r, info);
                 return;
         }
-        if (follow_fd(&r->follow) < 0 || hangup_ignored(r, info))
+        if (!follow_open(&r->follow) || hangup_ignored(r, info))
                 return;
         if (!r->child.exited) {
                 r->abandoned = true;
@@ -292,6 +296,8 @@ static uint64_t next_deadline(const struct run *r)
 {
         uint64_t heard_ns = r->follow.heard_ns, deadline_ns;
 
+        if (r->follow.retry_ns)
+                return r->follow.retry_ns;
         if (follow_fd(&r->follow) < 0 && follow_fd(&r->fine) >= 0)
                 return r->ended_ns + FOLLOW_DETACH_NS;
         if ((!r->child.exited && !r->abandoned) || follow_fd(&r->follow) < 0)
@@ -306,8 +312,24 @@ static uint64_t next_deadline(const struct run *r)
         return deadline_ns;
 }
 
+/* Lost energatd may be back, or what was followed may have ended meanwhile. */
+static void look_for_daemon(struct run *r)
+{
+        int event = follow_retry(&r->follow);
+
+        if (event == FOLLOW_RESUMED)
+                text_message("energatd is back: %s is measured again, %.3f s are not counted",
+                             command_name(r), r->follow.gap_s);
+        if (!follow_open(&r->follow))
+                note_end(r);
+}
+
 static void on_deadline(struct run *r)
 {
+        if (r->follow.retry_ns) {
+                look_for_daemon(r);
+                return;
+        }
         if (follow_fd(&r->follow) < 0 || clock_now_ns() < next_deadline(r))
                 return;
         if (r->detached_ns) {
@@ -321,7 +343,8 @@ static void on_deadline(struct run *r)
         } else {
                 follow_probe(&r->follow);
                 if (follow_fd(&r->follow) < 0) {
-                        note_end(r);
+                        if (!follow_open(&r->follow))
+                                note_end(r);
                         say_lost(r);
                 }
         }
@@ -363,7 +386,7 @@ static void take_replies(struct run *r)
                 event = follow_next(&r->follow);
                 if (event < 0)
                         say_lost(r);
-                if (event < 0 || event == FOLLOW_FINAL)
+                if ((event < 0 || event == FOLLOW_FINAL) && !follow_open(&r->follow))
                         note_end(r);
                 if (event == FOLLOW_INTERVAL)
                         tell_interval(r, r->follow.last, also_fine);
@@ -401,7 +424,7 @@ static int exec_failed(const struct run *r)
 
 static bool is_over(const struct run *r)
 {
-        return (r->child.exited || r->abandoned) && follow_fd(&r->follow) < 0 &&
+        return (r->child.exited || r->abandoned) && !follow_open(&r->follow) &&
                follow_fd(&r->fine) < 0;
 }
 
@@ -455,6 +478,7 @@ static int start_fine(struct run *r, const struct follow_options *options)
         if (status != STATUS_OK)
                 return status;
         fine.interval_s = r->measure->fine_interval_s;
+        fine.resume = false; /* the usual intervals go on */
         error = follow_start(&r->fine, &connection, connection_path(r->options->socket),
                              r->child.pid, &fine);
         return error < 0 ? command_failed(r->fine.connection, r->options, error) : STATUS_OK;
@@ -466,6 +490,7 @@ static int start(struct run *r)
         __attribute__((cleanup(connection_closep))) struct connection *connection = NULL;
         const struct options *o = r->options;
         const struct follow_options follow = {
+                .resume = true,
                 .name = r->measure->name,
                 .interval_s = o->interval_s,
                 .gamma = o->gamma,

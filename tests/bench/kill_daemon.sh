@@ -11,7 +11,7 @@
 KILLS=${KILLS:-200}
 SECONDS_BETWEEN=1
 
-rig_start_sim
+rig_start_sim --base 20
 rig_baseline 20
 rig_background "$RIG_BIN_DIR/loadgen" spin 1700 --threads 2
 TRUTH_FILE=$RIG/sim.truth timeout -k 5 1700 python3 -B "$BENCH_DIR/../live/state_check.py" \

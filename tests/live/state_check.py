@@ -116,7 +116,8 @@ def main():
             raise Wrong(f"a state did not load: {bad}")
         if unsaid:
             raise Wrong(f"{unsaid} answers do not say that there was a time without a daemon")
-        if starts != kills + 1:
+        # one that is killed before its first save leaves nothing behind
+        if not kills / 2 < starts <= kills + 1:
             raise Wrong(f"{starts} starts were counted, there were {kills + 1}")
         truth, told = last_truth - first_truth, last_j - first_j
         print(f"{kills} kills, {answers} answers; {told:.1f} J told, {truth:.1f} J by the simulator "
