@@ -225,7 +225,9 @@ const struct command command_run = {
         .summary = "run CMD and say how many joules it used",
         .details =
                 "Counts from CMD's first instruction to the end of its last descendant.  The exit\n"
-                "status is CMD's.  The result goes to stderr, with --format json to stdout.\n",
+                "status is CMD's; of --repeat that of the first run that failed, or 0.  The "
+                "result\n"
+                "goes to stderr, with --format json to stdout, which CMD shares: -o parts them.\n",
         .example = "  energat run -- make -j8               what a build costs\n"
                    "  energat run --format json -- ./bench  the same for a program to read\n"
                    "  energat run --repeat 10 --compare './new' -- ./old\n",
