@@ -232,10 +232,16 @@ static void connection_serve(struct connection *c, uint32_t events)
 
         if (events & EPOLLOUT && !connection_flush(c))
                 return;
-        if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+                connection_process(c); /* calls that had to wait until it read its answers */
                 return;
+        }
         r = wire_reader_fill(&c->reader, c->fd);
-        if (r == -EMSGSIZE)
+        if (r == -ENOBUFS)
+                connection_drop(c, c->output_used
+                                           ? "it does not read its answers"
+                                           : "it asks more than one call at a time can take");
+        else if (r == -EMSGSIZE)
                 connection_drop(c, "its message is too long");
         else if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR))
                 connection_free(c);
@@ -253,7 +259,8 @@ void connection_process(struct connection *c)
         if (c->processing)
                 return;
         c->processing = true;
-        while (!c->dead && !c->call && !c->closing) {
+        while (!c->dead && !c->call && !c->closing &&
+               c->output_used - c->output_sent < SERVER_MAX_UNREAD) {
                 json_t *message;
                 int r = wire_reader_next(&c->reader, &message);
 

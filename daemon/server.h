@@ -21,6 +21,7 @@
 #define SERVER_MAX_CONNECTIONS_PER_USER 256               /* but root's */
 #define SERVER_MAX_REFUSALS             128               /* more, that are only told so */
 #define SERVER_MAX_OUTPUT               (1024 * 1024)     /* bytes that may wait behind an answer */
+#define SERVER_MAX_UNREAD               (64 * 1024)       /* with more unread, further calls wait */
 #define SERVER_MAX_OUTPUT_PER_USER      (8 * 1024 * 1024) /* on all connections; but root's */
 #define SERVER_STALL_S                  30 /* a reader that takes nothing for so long is dropped */
 
