@@ -44,11 +44,13 @@ plain() {
 
 test_schema() {
         local name
-        for name in status check sensors; do
+        for name in status check sensors config; do
                 energat "$name" --format json
                 conforms "$name" "$RIG/out"
                 check "$name: nothing but the result is said" quiet
         done
+        energat top --format json -n 1
+        conforms top "$RIG/out"
         energat run --format json --emissions-factor 400 --price-factor 0.5 --pue 1.25 \
                 -- "${SHORT[@]}" 0.3
         check "run succeeds" equal "$?" 0
