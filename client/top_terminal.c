@@ -4,7 +4,12 @@
 
 #include <curses.h>
 #include <errno.h>
+#include <term.h>
 #include <unistd.h>
+
+/* term.h has macros of these names. */
+#undef columns
+#undef lines
 
 #include "top_keys.h"
 
@@ -56,8 +61,14 @@ static void start_colours(void)
 
 int top_terminal_open(bool colour)
 {
+        int error;
+
         if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1)
                 return -ENOTTY;
+        /* newterm() forgets to free something when it does not know the type */
+        if (setupterm(NULL, STDOUT_FILENO, &error) != OK)
+                return -ENOTSUP;
+        del_curterm(cur_term);
         terminal.screen = newterm(NULL, stdout, stdin);
         if (!terminal.screen)
                 return -ENOTSUP;
