@@ -55,7 +55,7 @@ for socket in $(sockets); do
         check "package power of socket $socket is not below the meter's" at_most "$((n * BASE_W))" "$base_w"
         check "nor much above it" at_most "$base_w" "$(calculate "$n * $BASE_W + 0.3 * $CORE_W")"
         check "dram power of socket $socket" within \
-                "$(json "$file" ".dram_base_w[$at]")" "$(dram_w "$socket")" 3 0.2
+                "$(json "$file" ".dram_base_w[$at]")" "$(dram_w "$socket")" 3 0.5
         too_much_w=$(calculate "${too_much_w:-0} + $base_w - $n * $BASE_W")
         at=$((at + 1))
 done
