@@ -2,6 +2,7 @@
 #include "calibration_load.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TOPOLOGY   "/sys/devices/system/cpu/cpu%u/topology/%s"
-#define MAX_CPUS   8192
-#define LOOK_EVERY 100000u /* turns of the busy loop between two looks, some 0.1 ms */
+#include "clock.h"
+
+#define TOPOLOGY "/sys/devices/system/cpu/cpu%u/topology/%s"
+#define MAX_CPUS 8192
+#define WHOLE_US 1000u /* a core that is busy all the time */
 
 struct core {
         unsigned int cpu; /* its first thread that we may use */
@@ -27,7 +32,7 @@ struct core {
 struct calibration_load {
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        unsigned int busy; /* cores of each package */
+        unsigned int busy; /* of the cores of each package, in thousandths */
         bool ending;
         struct core *cores;
         unsigned int ncores, most;
@@ -89,10 +94,28 @@ static int find_cores(struct calibration_load *l)
         return r < 0 ? r : l->cores ? 0 : -ENOMEM;
 }
 
-/* Without the lock: whoever spins looks often, and changes come seldom. */
-static bool is_wanted(const struct core *core)
+/* For how much of each millisecond, in microseconds.  Without the lock: whoever spins looks often,
+ * and changes come seldom. */
+static unsigned int wanted_us(const struct core *core)
 {
-        return __atomic_load_n(&core->load->busy, __ATOMIC_RELAXED) > core->rank;
+        unsigned int busy = __atomic_load_n(&core->load->busy, __ATOMIC_RELAXED);
+
+        if (busy <= core->rank * WHOLE_US)
+                return 0;
+        return busy >= (core->rank + 1) * WHOLE_US ? WHOLE_US : busy - core->rank * WHOLE_US;
+}
+
+/* Spin for so many microseconds of the present millisecond, and sleep for the rest of it. */
+static void work_millisecond(unsigned int us)
+{
+        uint64_t begin_ns = clock_now_ns() / NS_PER_MS * NS_PER_MS, next_ns = begin_ns + NS_PER_MS;
+        struct timespec next = {.tv_sec = (time_t)(next_ns / NS_PER_S),
+                                .tv_nsec = (long)(next_ns % NS_PER_S)};
+
+        while (clock_now_ns() < begin_ns + us * UINT64_C(1000))
+                ;
+        if (us < WHOLE_US)
+                clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
 }
 
 static void *be_busy(void *arg)
@@ -108,19 +131,20 @@ static void *be_busy(void *arg)
                 sched_setaffinity(0, size, only);
                 CPU_FREE(only);
         }
+        prctl(PR_SET_TIMERSLACK, 1);
         for (;;) {
+                unsigned int us;
                 bool ending;
 
                 pthread_mutex_lock(&l->lock);
-                while (!l->ending && !is_wanted(core))
+                while (!l->ending && !wanted_us(core))
                         pthread_cond_wait(&l->changed, &l->lock);
                 ending = l->ending;
                 pthread_mutex_unlock(&l->lock);
                 if (ending)
                         return NULL;
-                while (is_wanted(core))
-                        for (unsigned int i = 0; i < LOOK_EVERY; i++)
-                                __asm__ volatile("" : : "r"(i));
+                while ((us = wanted_us(core)))
+                        work_millisecond(us);
         }
 }
 
@@ -129,10 +153,10 @@ unsigned int calibration_load_cores(const struct calibration_load *l)
         return l->most;
 }
 
-void calibration_load_set(struct calibration_load *l, unsigned int cores)
+void calibration_load_set(struct calibration_load *l, double cores)
 {
         pthread_mutex_lock(&l->lock);
-        __atomic_store_n(&l->busy, cores, __ATOMIC_RELAXED);
+        __atomic_store_n(&l->busy, (unsigned int)lround(cores * WHOLE_US), __ATOMIC_RELAXED);
         pthread_cond_broadcast(&l->changed);
         pthread_mutex_unlock(&l->lock);
 }

@@ -22,8 +22,11 @@ void calibration_load_freep(struct calibration_load **l);
 /* Cores of the package that has the most. */
 unsigned int calibration_load_cores(const struct calibration_load *l);
 
-/* Keep the first `cores` cores of each package busy. */
-void calibration_load_set(struct calibration_load *l, unsigned int cores);
+/*
+ * Keep the first `cores` cores of each package busy; what is left of a whole number, the next one
+ * for that part of every millisecond.
+ */
+void calibration_load_set(struct calibration_load *l, double cores);
 
 /* Have `bytes` of memory in all, all of it touched.  -ENOMEM: less; what there was stays. */
 int calibration_load_memory(struct calibration_load *l, size_t bytes);

@@ -29,9 +29,10 @@
 #include "text.h"
 
 #define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
-#define DEFAULT_PERIOD_S 2.0
+#define DEFAULT_PERIOD_S 1.0
 #define DEFAULT_WINDOWS  3
 #define MOST_CORE_STEPS  17 /* none, and 16 more: enough for a curve with one bend */
+#define PART_STEPS       3  /* 1/4, 1/2, 3/4 of a core */
 #define MEMORY_STEPS     6
 #define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
 #define MAX_POINTS       65536
@@ -87,11 +88,16 @@ static double memory_info(const char *key)
         return bytes;
 }
 
-static unsigned int cores_of_step(const struct calibration *k, unsigned int step)
+/* None, parts of one, which tell the law, and then whole cores. */
+static double cores_of_step(const struct calibration *k, unsigned int step)
 {
-        unsigned int most = calibration_load_cores(k->load);
+        unsigned int whole = k->nsteps - PART_STEPS; /* steps with whole cores, none included */
 
-        return (unsigned int)lround((double)most * step / (k->nsteps - 1));
+        if (step > 0 && step < PART_STEPS + 1)
+                return (double)step / (PART_STEPS + 1);
+        if (step > PART_STEPS)
+                step -= PART_STEPS;
+        return round((double)calibration_load_cores(k->load) * step / (whole - 1));
 }
 
 static int begin_step(struct calibration *k)
@@ -279,12 +285,13 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
                 json_array_append_new(points,
                                       json_pack("{s:i, s:f, s:f, s:f}", "domain", (int)p->group,
                                                 "load", p->load, "power_w", p->watts, "fitted_w",
-                                                power_fit_watts(fit, p->group, p->load, k->gamma)));
+                                                power_fit_watts(fit, p->group, p->load)));
         }
-        return json_pack("{s:s, s:f, s:o, s:f, s:o, s:o, s:o}", "exponent",
+        return json_pack("{s:s, s:f, s:o, s:s, s:f, s:o, s:o, s:o}", "exponent",
                          k->gamma ? "gamma" : "delta", "value", fit->exponent, "half_width",
-                         number(half_width(k, fit->exponent_error)), "residual_w", fit->residual_w,
-                         "domains", domains, "points", points, "written",
+                         number(half_width(k, fit->exponent_error)), "law",
+                         fit->law == POWER_SMOOTH ? "smooth" : "polygon", "residual_w",
+                         fit->residual_w, "domains", domains, "points", points, "written",
                          written ? json_string(written) : json_null());
 }
 
@@ -303,8 +310,7 @@ static void print_points(const struct calibration *k, const struct power_fit *fi
                 else
                         printf("  %-8s", "dram");
                 printf(" %12.2f %12s %12s\n", p->load, text_quantity(measured, p->watts, "W"),
-                       text_quantity(fitted, power_fit_watts(fit, p->group, p->load, k->gamma),
-                                     "W"));
+                       text_quantity(fitted, power_fit_watts(fit, p->group, p->load), "W"));
         }
 }
 
@@ -341,6 +347,9 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
                         printf(", as calibrated");
                 printf("\n");
         }
+        if (k->gamma)
+                printf("between whole cores the curve is %s\n",
+                       fit->law == POWER_SMOOTH ? "smooth" : "straight");
         printf("off the curve by %s on average\n", text_quantity(base, fit->residual_w, "W"));
         if (written) {
                 fputs("written to ", stdout);
@@ -359,7 +368,8 @@ static int finish(const struct calibration *k)
         const char *written = NULL;
         struct power_fit fit;
         char value[32], why[512];
-        int r = power_fit(&fit, k->points, k->npoints, k->gamma, base);
+        int r = k->gamma ? power_fit_cores(&fit, k->points, k->npoints)
+                         : power_fit(&fit, k->points, k->npoints, POWER_SMOOTH, base);
 
         if (r < 0) {
                 text_message(r == -ERANGE
@@ -415,6 +425,7 @@ static int prepare(struct calibration *k)
                 k->nsteps = calibration_load_cores(k->load) + 1;
                 if (k->nsteps > MOST_CORE_STEPS)
                         k->nsteps = MOST_CORE_STEPS;
+                k->nsteps += PART_STEPS;
         } else {
                 k->nsteps = MEMORY_STEPS;
                 k->memory_bytes = (size_t)(MEMORY_PART * memory_info("MemAvailable"));

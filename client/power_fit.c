@@ -11,14 +11,14 @@
 #define SAME_LOAD    0.25 /* loads nearer than this part of the range are one */
 #define LOWEST_SLOPE 1e-9
 
-/* load^exponent, on the polygon through whole numbers for cores */
-static double raised(double load, double exponent, bool cores)
+/* load^exponent, by the law between whole numbers */
+static double raised(double load, double exponent, enum power_law law)
 {
         double whole;
 
         if (load <= 0)
                 return 0;
-        if (!cores)
+        if (law == POWER_SMOOTH)
                 return pow(load, exponent);
         whole = floor(load);
         return (whole > 0 ? pow(whole, exponent) : 0) * (1 - (load - whole)) +
@@ -27,8 +27,8 @@ static double raised(double load, double exponent, bool cores)
 
 /* The straight line of one group.  Returns the sum of squares. */
 static double fit_line(const struct power_point *points, size_t n, unsigned int group,
-                       double exponent, bool cores, const double *known_base_w, double *base,
-                       double *slope)
+                       double exponent, enum power_law law, const double *known_base_w,
+                       double *base, double *slope)
 {
         double mean_x = 0, mean_y = 0, xx = 0, xy = 0, rest = 0;
         size_t count = 0;
@@ -36,7 +36,7 @@ static double fit_line(const struct power_point *points, size_t n, unsigned int 
         for (size_t i = 0; i < n; i++) {
                 if (points[i].group != group)
                         continue;
-                mean_x += raised(points[i].load, exponent, cores);
+                mean_x += raised(points[i].load, exponent, law);
                 mean_y += points[i].watts;
                 count++;
         }
@@ -50,7 +50,7 @@ static double fit_line(const struct power_point *points, size_t n, unsigned int 
                 mean_y = known_base_w[group];
         }
         for (size_t i = 0; i < n; i++) {
-                double x = raised(points[i].load, exponent, cores) - mean_x;
+                double x = raised(points[i].load, exponent, law) - mean_x;
 
                 if (points[i].group != group)
                         continue;
@@ -64,7 +64,7 @@ static double fit_line(const struct power_point *points, size_t n, unsigned int 
 
                 if (points[i].group != group)
                         continue;
-                off = points[i].watts - *base - *slope * raised(points[i].load, exponent, cores);
+                off = points[i].watts - *base - *slope * raised(points[i].load, exponent, law);
                 rest += off * off;
         }
         return rest;
@@ -74,7 +74,7 @@ struct problem {
         const struct power_point *points;
         size_t n;
         unsigned int ngroups;
-        bool cores;
+        enum power_law law;
         const double *known_base_w;
 };
 
@@ -83,7 +83,7 @@ static double rest_at(const struct problem *p, double exponent)
         double base, slope, rest = 0;
 
         for (unsigned int group = 0; group < p->ngroups; group++)
-                rest += fit_line(p->points, p->n, group, exponent, p->cores, p->known_base_w, &base,
+                rest += fit_line(p->points, p->n, group, exponent, p->law, p->known_base_w, &base,
                                  &slope);
         return rest;
 }
@@ -167,24 +167,24 @@ static double base_error(const struct problem *p, const struct power_fit *fit, u
         for (size_t i = 0; i < p->n; i++) {
                 if (p->points[i].group != group)
                         continue;
-                mean += raised(p->points[i].load, fit->exponent, p->cores);
+                mean += raised(p->points[i].load, fit->exponent, p->law);
                 count++;
         }
         mean /= (double)count;
         for (size_t i = 0; i < p->n; i++)
                 if (p->points[i].group == group)
-                        xx += squared(raised(p->points[i].load, fit->exponent, p->cores) - mean);
+                        xx += squared(raised(p->points[i].load, fit->exponent, p->law) - mean);
         line = rest_at(p, fit->exponent) / freedom * (1 / (double)count + squared(mean) / xx);
-        fit_line(p->points, p->n, group, fit->exponent - fit->exponent_error, p->cores, NULL, &base,
+        fit_line(p->points, p->n, group, fit->exponent - fit->exponent_error, p->law, NULL, &base,
                  &slope);
         moved = base - fit->base_w[group];
         return sqrt(line + squared(moved));
 }
 
-int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, bool cores,
+int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law,
               const double *known_base_w)
 {
-        struct problem p = {.points = points, .n = n, .cores = cores, .known_base_w = known_base_w};
+        struct problem p = {.points = points, .n = n, .law = law, .known_base_w = known_base_w};
 
         for (size_t i = 0; i < n; i++)
                 if (points[i].group >= p.ngroups)
@@ -194,11 +194,11 @@ int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
         for (unsigned int group = 0; group < p.ngroups; group++)
                 if (different_loads(&p, group) < (known_base_w ? 2 : 3))
                         return -ENODATA;
-        *fit = (struct power_fit){.exponent = best_exponent(&p), .ngroups = p.ngroups};
+        *fit = (struct power_fit){.law = law, .exponent = best_exponent(&p), .ngroups = p.ngroups};
         fit->residual_w = sqrt(rest_at(&p, fit->exponent) / (double)n);
         fit->exponent_error = exponent_error(&p, fit->exponent);
         for (unsigned int group = 0; group < p.ngroups; group++) {
-                fit_line(points, n, group, fit->exponent, cores, known_base_w, &fit->base_w[group],
+                fit_line(points, n, group, fit->exponent, law, known_base_w, &fit->base_w[group],
                          &fit->slope_w[group]);
                 if (!(fit->slope_w[group] > LOWEST_SLOPE))
                         return -ERANGE;
@@ -208,7 +208,19 @@ int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
         return 0;
 }
 
-double power_fit_watts(const struct power_fit *fit, unsigned int group, double load, bool cores)
+int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n)
 {
-        return fit->base_w[group] + fit->slope_w[group] * raised(load, fit->exponent, cores);
+        struct power_fit smooth, polygon;
+        int r = power_fit(&smooth, points, n, POWER_SMOOTH, NULL);
+        int other = power_fit(&polygon, points, n, POWER_POLYGON, NULL);
+
+        if (r < 0 && other < 0)
+                return r;
+        *fit = other < 0 || (r == 0 && smooth.residual_w < polygon.residual_w) ? smooth : polygon;
+        return 0;
+}
+
+double power_fit_watts(const struct power_fit *fit, unsigned int group, double load)
+{
+        return fit->base_w[group] + fit->slope_w[group] * raised(load, fit->exponent, fit->law);
 }

@@ -43,13 +43,13 @@ static void two_busy_cores_and_none_tell_an_exact_curve(void **state)
         (void)state;
         for (unsigned int cores = 0; cores <= 2; cores++)
                 point(0, cores, 20 + 15 * pow(cores, 0.3));
-        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), 0);
         assert_true(near(fit.exponent, 0.3, 1e-6));
         assert_true(near(fit.base_w[0], 20, 1e-6));
         assert_true(near(fit.slope_w[0], 15, 1e-6));
         assert_true(fit.residual_w < 1e-6);
         assert_true(isnan(fit.exponent_error)); /* nothing is left over to judge by */
-        assert_true(near(power_fit_watts(&fit, 0, 2, true), 20 + 15 * pow(2, 0.3), 1e-6));
+        assert_true(near(power_fit_watts(&fit, 0, 2), 20 + 15 * pow(2, 0.3), 1e-6));
 }
 
 static void part_time_cores_are_between_whole_ones(void **state)
@@ -61,9 +61,33 @@ static void part_time_cores_are_between_whole_ones(void **state)
         for (unsigned int cores = 0; cores <= 3; cores++)
                 point(0, cores + 0.04,
                       10 + 8 * (0.96 * pow(cores, 0.4) * (cores > 0) + 0.04 * pow(cores + 1, 0.4)));
-        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), 0);
         assert_true(near(fit.exponent, 0.4, 1e-6));
         assert_true(near(fit.base_w[0], 10, 1e-6));
+}
+
+/* Which law holds shows at parts of a core. */
+static void the_law_is_told_by_parts_of_a_core(void **state)
+{
+        const double loads[] = {0.03, 0.28, 0.53, 0.78, 1.02, 2};
+        struct power_fit fit;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
+                point(0, loads[i], 20 + 15 * pow(loads[i], 0.3));
+        assert_int_equal(power_fit_cores(&fit, points, n), 0);
+        assert_int_equal(fit.law, POWER_SMOOTH);
+        assert_true(near(fit.exponent, 0.3, 1e-5));
+        assert_true(near(fit.base_w[0], 20, 1e-3));
+        n = 0;
+        for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
+                point(0, loads[i],
+                      20 + 15 * (loads[i] <= 1 ? loads[i]
+                                               : 1 + (loads[i] - 1) * (pow(2, 0.3) - 1)));
+        assert_int_equal(power_fit_cores(&fit, points, n), 0);
+        assert_int_equal(fit.law, POWER_POLYGON);
+        assert_true(near(fit.exponent, 0.3, 1e-5));
+        assert_true(near(fit.base_w[0], 20, 1e-3));
 }
 
 static void packages_share_the_exponent_and_nothing_else(void **state)
@@ -75,7 +99,7 @@ static void packages_share_the_exponent_and_nothing_else(void **state)
                 point(0, cores, 20 + 15 * pow(cores, 0.5));
                 point(1, cores, 35 + 9 * pow(cores, 0.5));
         }
-        assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+        assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), 0);
         assert_int_equal(fit.ngroups, 2);
         assert_true(near(fit.exponent, 0.5, 1e-6));
         assert_true(near(fit.base_w[1], 35, 1e-6) && near(fit.slope_w[1], 9, 1e-6));
@@ -88,7 +112,7 @@ static void a_straight_line_has_exponent_one(void **state)
         (void)state;
         for (unsigned int gib = 2; gib <= 8; gib++)
                 point(0, gib, 3 + 0.3 * gib);
-        assert_int_equal(power_fit(&fit, points, n, false, &(double){3}), 0);
+        assert_int_equal(power_fit(&fit, points, n, POWER_SMOOTH, &(double){3}), 0);
         assert_true(near(fit.exponent, 1, 1e-6));
         assert_true(near(fit.slope_w[0], 0.3, 1e-6));
         assert_true(fit.base_error_w[0] == 0);
@@ -115,7 +139,7 @@ static void stated_errors_are_true(void **state)
                                 point(0, cores, 20 + 15 * pow(cores, 0.6) + 0.5 * noise);
                         }
                 }
-                assert_int_equal(power_fit(&fit, points, n, true, NULL), 0);
+                assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), 0);
                 exponent_within += fabs(fit.exponent - 0.6) < 2 * fit.exponent_error;
                 base_within += fabs(fit.base_w[0] - 20) < 2 * fit.base_error_w[0];
         }
@@ -128,14 +152,14 @@ static void what_cannot_be_told_is_an_error(void **state)
         struct power_fit fit;
 
         (void)state;
-        assert_int_equal(power_fit(&fit, points, 0, true, NULL), -ENODATA);
+        assert_int_equal(power_fit(&fit, points, 0, POWER_POLYGON, NULL), -ENODATA);
         point(0, 0, 20);
         point(0, 1, 30);
         point(0, 1.01, 30.1); /* no third load */
-        assert_int_equal(power_fit(&fit, points, n, true, NULL), -ENODATA);
+        assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), -ENODATA);
         point(0, 2, 20);
         points[1].watts = points[2].watts = 19; /* power that does not grow */
-        assert_int_equal(power_fit(&fit, points, n, true, NULL), -ERANGE);
+        assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON, NULL), -ERANGE);
 }
 
 int main(void)
@@ -143,6 +167,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(two_busy_cores_and_none_tell_an_exact_curve, reset),
                 cmocka_unit_test_setup(part_time_cores_are_between_whole_ones, reset),
+                cmocka_unit_test_setup(the_law_is_told_by_parts_of_a_core, reset),
                 cmocka_unit_test_setup(packages_share_the_exponent_and_nothing_else, reset),
                 cmocka_unit_test_setup(a_straight_line_has_exponent_one, reset),
                 cmocka_unit_test_setup(stated_errors_are_true, reset),
