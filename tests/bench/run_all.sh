@@ -12,7 +12,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 BUILD_DIR=${BUILD_DIR:-$HERE/../../build}
 export ENERGAT_BIN_DIR=${ENERGAT_BIN_DIR:-$BUILD_DIR/bin}
 export BENCH_BIN_DIR=${BENCH_BIN_DIR:-$ENERGAT_BIN_DIR/bench}
-BENCHES=(cpu_truth cpu_sum switch_cost tick_cost threads_churn fork_rate top_cost run_overhead)
+BENCHES=(cpu_truth cpu_sum switch_cost tick_cost threads_churn fork_rate memory_cost top_cost)
 SKIPPED=77
 
 [[ $# -eq 0 ]] || BENCHES=("$@")
