@@ -3,9 +3,9 @@
  * energat calibrate: the machine's own exponents of EnergAt's model.
  *
  * Gamma: cores are made busy step by step, in every package alike; delta: memory is taken step by
- * step.  At each step the power of some windows is read off a Follow stream of this very process,
- * which has the busy time and the energy of each socket at the same ticks.  A curve is then fitted
- * (power_fit.h).  Nothing is changed unless --write asks for it.
+ * step.  At each step the power of many short windows is read off a Follow stream of this very
+ * process, which has the busy time and the energy of each socket at the same ticks.  A curve is
+ * then fitted (power_fit.h).  Nothing is changed unless --write asks for it.
  */
 #include <errno.h>
 #include <gsl/gsl_cdf.h>
@@ -29,13 +29,13 @@
 #include "text.h"
 
 #define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
-#define DEFAULT_PERIOD_S 1.0
-#define DEFAULT_WINDOWS  3
+#define DEFAULT_PERIOD_S 0.05 /* short, so that what others do in between shows in few of them */
+#define DEFAULT_WINDOWS  40
 #define MOST_CORE_STEPS  17 /* none, and 16 more: enough for a curve with one bend */
 #define PART_STEPS       3  /* 1/4, 1/2, 3/4 of a core */
 #define MEMORY_STEPS     6
 #define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
-#define MAX_POINTS       65536
+#define MAX_POINTS       ((MOST_CORE_STEPS + PART_STEPS) * POWER_FIT_MAX_GROUPS)
 #define MAX_OTHERS       0.05 /* busy CPUs of others, of all CPUs, on average at rest */
 #define WINDOW_TOLERANCE 0.02 /* between the time of the machine's values and of the window */
 #define GIB              (1024.0 * 1024 * 1024)
@@ -54,7 +54,10 @@ struct calibration {
         double period_s;
         unsigned int windows, nsteps, step, window; /* the present ones, from 0 */
         double settled_s; /* time of day when the present load was there */
-        struct power_point *points;
+        /* of the present step, by window and group */
+        double *loads, *watts;
+        double others_s, rest_s;    /* at rest: CPU time of others, and for how long */
+        struct power_point *points; /* medians: one a step and group */
         size_t npoints;
         int sockets[POWER_FIT_MAX_GROUPS]; /* by group */
         unsigned int ngroups;
@@ -117,11 +120,34 @@ static int begin_step(struct calibration *k)
 
 /* ---- windows ---- */
 
-static void add_point(struct calibration *k, unsigned int group, double load, double watts)
+static void add_window(struct calibration *k, unsigned int group, double load, double watts)
 {
-        if (k->npoints < MAX_POINTS)
+        k->loads[(size_t)group * k->windows + k->window] = load;
+        k->watts[(size_t)group * k->windows + k->window] = watts;
+}
+
+static int compare(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+        qsort(values, n, sizeof(values[0]), compare);
+        return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* The step's windows are there: their medians are a point.  What others do now and then is in a few
+ * windows only, and so in neither median. */
+static void end_step(struct calibration *k)
+{
+        for (unsigned int group = 0; group < k->ngroups && k->npoints < MAX_POINTS; group++)
                 k->points[k->npoints++] = (struct power_point){
-                        .group = group, .load = load, .watts = watts};
+                        .group = group,
+                        .load = median(k->loads + (size_t)group * k->windows, k->windows),
+                        .watts = median(k->watts + (size_t)group * k->windows, k->windows)};
 }
 
 /* false: a package was not read. */
@@ -137,8 +163,8 @@ static bool add_packages(struct calibration *k, const json_t *report, double sec
                 if (i == POWER_FIT_MAX_GROUPS || isnan(joules))
                         return false;
                 k->sockets[i] = (int)report_integer(socket, "socket");
-                add_point(k, (unsigned int)i, report_number(socket, NULL, "busy_s") / seconds,
-                          joules / seconds);
+                add_window(k, (unsigned int)i, report_number(socket, NULL, "busy_s") / seconds,
+                           joules / seconds);
         }
         k->ngroups = (unsigned int)i;
         return i > 0;
@@ -153,20 +179,26 @@ static bool add_dram(struct calibration *k, const json_t *report, double seconds
         k->known_base_w = report_number(report, "machine", "static_dram_j") / seconds;
         k->sockets[0] = -1;
         k->ngroups = 1;
-        add_point(k, 0, (memory_info("MemTotal") - memory_info("MemFree")) / GIB, joules / seconds);
+        add_window(k, 0, (memory_info("MemTotal") - memory_info("MemFree")) / GIB,
+                   joules / seconds);
         return true;
 }
 
-/* At rest: are others busy? */
-static int check_others(const struct calibration *k, const json_t *report, double seconds)
+/* At rest: what do others use? */
+static void count_others(struct calibration *k, const json_t *report, double seconds)
 {
         json_t *sockets = json_object_get(report, "sockets"), *socket;
-        double others = -report_number(report, NULL, "cpu_s"), cpus = 0;
         size_t i;
 
-        json_array_foreach(sockets, i, socket) others += report_number(socket, NULL, "busy_s");
-        others /= seconds;
-        cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+        k->rest_s += seconds;
+        k->others_s -= report_number(report, NULL, "cpu_s");
+        json_array_foreach(sockets, i, socket) k->others_s += report_number(socket, NULL, "busy_s");
+}
+
+static int check_others(const struct calibration *k)
+{
+        double others = k->others_s / k->rest_s, cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+
         if (others <= MAX_OTHERS * cpus || k->options->force)
                 return STATUS_OK;
         text_message("the machine is not at rest: others keep %.2f of %.0f CPUs busy (at most %.0f "
@@ -193,12 +225,8 @@ static int take_window(struct calibration *k)
                              "as a member of group energat");
                 return STATUS_FAILED;
         }
-        if (k->gamma && k->step == 0) {
-                int r = check_others(k, report, seconds);
-
-                if (r != STATUS_OK)
-                        return r;
-        }
+        if (k->step == 0)
+                count_others(k, report, seconds);
         complete = k->gamma ? add_packages(k, report, seconds) : add_dram(k, report, seconds);
         if (!complete) {
                 const char *reason = report_string(json_object_get(report, "reasons"), "dram");
@@ -210,6 +238,13 @@ static int take_window(struct calibration *k)
         progress_show(&k->progress, k->step * (size_t)k->windows + ++k->window);
         if (k->window < k->windows)
                 return STATUS_OK;
+        end_step(k);
+        if (k->gamma && k->step == 0) {
+                int r = check_others(k);
+
+                if (r != STATUS_OK)
+                        return r;
+        }
         if (++k->step < k->nsteps && begin_step(k) < 0)
                 return STATUS_FAILED;
         return STATUS_OK;
@@ -295,7 +330,6 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
                          written ? json_string(written) : json_null());
 }
 
-/* The windows of a step on one line. */
 static void print_points(const struct calibration *k, const struct power_fit *fit)
 {
         char measured[TEXT_NUMBER_MAX], fitted[TEXT_NUMBER_MAX];
@@ -414,7 +448,9 @@ static int prepare(struct calibration *k)
         k->period_s = o->given & OPTION_BASE_PERIOD ? o->base_period_s : DEFAULT_PERIOD_S;
         k->windows = o->given & OPTION_WINDOWS ? (unsigned int)o->windows : DEFAULT_WINDOWS;
         k->points = calloc(MAX_POINTS, sizeof(k->points[0]));
-        r = k->points ? calibration_load_new(&k->load) : -ENOMEM;
+        k->loads = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->loads[0]));
+        k->watts = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->watts[0]));
+        r = k->points && k->loads && k->watts ? calibration_load_new(&k->load) : -ENOMEM;
         if (r == 0)
                 r = signals_open(&k->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
         if (r < 0) {
@@ -478,6 +514,8 @@ static int calibrate(const struct options *options)
         connection_close(k.connection);
         signals_close(&k.signals);
         free(k.points);
+        free(k.loads);
+        free(k.watts);
         return r;
 }
 
