@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #define MAX_FILE_BYTES (1024UL * 1024) /* 32 sockets need below 8 KiB */
 #define MAX_POWER_W    100e3 /* of a domain: far above any, so that a wrong unit is found */
 #define REAL_DIGITS    12    /* nanowatts of a package; no meter tells as much */
+#define GOVERNORS      "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
 #define REMEDY         "calibrate again with 'energat --basepower'"
 
 static void close_fd(int *fd)
@@ -98,6 +100,28 @@ static bool cpuinfo_value(const char *line, const char *name, char *value, size_
         return true;
 }
 
+/* The cpufreq governor: of all policies, for they can have one each. */
+static void describe_governor(struct baseline *b)
+{
+        glob_t found;
+
+        b->governor[0] = '\0';
+        if (glob(GOVERNORS, GLOB_NOSORT, NULL, &found) != 0)
+                return;
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+                cleanup_file FILE *f = fopen(found.gl_pathv[i], "re");
+                char name[sizeof(b->governor)] = "";
+
+                if (!f || fscanf(f, "%31[a-z_]", name) != 1)
+                        continue;
+                if (!*b->governor)
+                        memcpy(b->governor, name, sizeof(name));
+                else if (strcmp(b->governor, name) != 0)
+                        snprintf(b->governor, sizeof(b->governor), "several");
+        }
+        globfree(&found);
+}
+
 void baseline_describe_machine(struct baseline *b)
 {
         cleanup_file FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
@@ -115,6 +139,7 @@ void baseline_describe_machine(struct baseline *b)
         }
         if (uname(&uts) == 0)
                 snprintf(b->kernel, sizeof(b->kernel), "%s", uts.release);
+        describe_governor(b);
 }
 
 /* A whole small file; -EINVAL when it is larger than any baseline. */
@@ -253,7 +278,8 @@ static int load_circumstances(struct baseline *b, unsigned int *sockets, const j
                 return complain(c, "machine is no object");
         if ((r = load_string(b->cpu_model, sizeof(b->cpu_model), machine, "cpu_model", c)) < 0 ||
             (r = load_string(b->kernel, sizeof(b->kernel), machine, "kernel", c)) < 0 ||
-            (r = load_string(b->microcode, sizeof(b->microcode), machine, "microcode", c)) < 0)
+            (r = load_string(b->microcode, sizeof(b->microcode), machine, "microcode", c)) < 0 ||
+            (r = load_string(b->governor, sizeof(b->governor), machine, "governor", c)) < 0)
                 return r;
         return load_count(sockets, machine, "sockets", b->nsockets, c);
 }
@@ -360,11 +386,12 @@ static json_t *string_to_json(const char *string)
 static json_t *to_json(const struct baseline *b)
 {
         json_t *root = json_pack(
-                "{s:i, s:o, s:{s:o, s:o, s:o, s:i}, s:o, s:f, s:i}", "version", FORMAT_VERSION,
+                "{s:i, s:o, s:{s:o, s:o, s:o, s:o, s:i}, s:o, s:f, s:i}", "version", FORMAT_VERSION,
                 "date", string_to_json(b->date), "machine", "cpu_model",
                 string_to_json(b->cpu_model), "kernel", string_to_json(b->kernel), "microcode",
-                string_to_json(b->microcode), "sockets", (int)b->nsockets, "source",
-                string_to_json(b->source), "period_s", b->period_s, "windows", (int)b->windows);
+                string_to_json(b->microcode), "governor", string_to_json(b->governor), "sockets",
+                (int)b->nsockets, "source", string_to_json(b->source), "period_s", b->period_s,
+                "windows", (int)b->windows);
 
         for (size_t i = 0; root && i < NSERIES; i++) {
                 json_t *array = series_to_json(const_values_of(b, &all_series[i]), b->nsockets);

@@ -5,7 +5,7 @@
  *
  * The file has EnergAt's keys: pkg_base_w, dram_base_w, pkg_base_percents, dram_base_percents,
  * arrays with one number per socket in ascending order of physical_package_id, and beside them
- * ours: "version", "date", "machine" { cpu_model, kernel, microcode, sockets }, "source",
+ * ours: "version", "date", "machine" { cpu_model, kernel, microcode, governor, sockets }, "source",
  * "period_s", "windows", and spreads pkg_base_mad_w / dram_base_mad_w (median absolute deviation
  * over windows). A file with EnergAt's keys alone is accepted.  dram_base_w entries are null where
  * the machine has no dram domain.
@@ -31,11 +31,12 @@ struct baseline {
         char source[16];                              /* "" in a file of EnergAt's */
         char date[32];                                /* ISO 8601 UTC, "" if not known */
         char cpu_model[128], kernel[128], microcode[32];
+        char governor[32]; /* of the CPUs' clock rates; "several" when they differ, "" if not known */
         double period_s;
         unsigned int windows;
 };
 
-/* Fill in cpu_model, kernel and microcode of this machine. */
+/* Fill in cpu_model, kernel, microcode and governor of this machine. */
 void baseline_describe_machine(struct baseline *b);
 
 /*

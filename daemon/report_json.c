@@ -238,6 +238,11 @@ json_t *report_json(const struct report_header *h, const struct report *r)
         warnings_of_source(warnings, h->sampler, h->faults, h->lacking);
         warnings_of_totals(warnings, totals, r->machine[SUM_TICKS]);
         warnings_of_window(warnings, h->sampler, r->machine);
+        if (dram && r->memory_unknown_ns)
+                warn(warnings,
+                     "the target's memory had not been measured yet in the first %.1f s: no dram "
+                     "energy is charged for them",
+                     (double)r->memory_unknown_ns / NS_PER_S);
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(

@@ -52,6 +52,7 @@ struct report {
         double held_bytes;               /* on average */
         struct held_basis held_basis;
         bool detached;
+        uint64_t memory_unknown_ns; /* of the window: no energy of dram is charged for it */
         uint64_t machine[SUM_MACHINE_COLUMNS]; /* what happened in the window */
         unsigned int nsockets;
         struct socket_report *sockets;
@@ -103,7 +104,7 @@ struct target {
         struct held *held;      /* by account */
         uint64_t held_since_ns; /* until when it is settled */
         bool held_known;        /* its memory was measured since it was followed */
-        bool memory_unknown;    /* there was an interval with energy of dram before that */
+        uint64_t memory_unknown_ns; /* how long there was energy of dram before that */
         struct held_basis held_basis, held_basis_next;
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;

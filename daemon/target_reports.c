@@ -82,10 +82,8 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
 
         *credit = memory_credit(t, t->held[i].credit_ns - t->held[i].credit_before_ns,
                                 window_end_ns(l, t) - t->before_ns);
-        if (*credit < 0) {
-                t->memory_unknown |= sum_since(l, t->sums_before, SUM_ENERGY_UJ, i) > 0;
+        if (*credit < 0)
                 return 0;
-        }
         return model_attributed(dynamic_uj / 1e6, *credit, t->delta);
 }
 
@@ -168,6 +166,8 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
                 if (!r && !last) /* the server is slow: a longer interval */
                         return;
         }
+        if (!t->held_known)
+                t->memory_unknown_ns += l->now_ns - t->before_ns;
         for (unsigned int i = 0; i < a->n; i++) {
                 attributed_j[i] = a->all[i].kind == ENERGY_PACKAGE
                                           ? package_attributed_j(l, t, i, &credit[i])
@@ -176,6 +176,7 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
         }
         if (r) {
                 r->event = REPORT_INTERVAL;
+                r->memory_unknown_ns = 0;
                 r->start_ns = t->before_ns;
                 r->end_ns = window_end_ns(l, t);
                 r->machine_ns = l->now_ns - t->sums_before_ns;
@@ -222,11 +223,10 @@ void target_finish(struct ledger *l, struct target *t)
                 if (account->kind == ENERGY_PACKAGE)
                         credit[i] = busy ? (double)own / (double)busy : 0;
                 else
-                        credit[i] = t->memory_unknown ? -1
-                                                      : memory_credit(t, t->held[i].credit_ns,
-                                                                      l->now_ns - t->begin_ns);
+                        credit[i] = memory_credit(t, t->held[i].credit_ns, l->now_ns - t->begin_ns);
         }
         r->event = REPORT_FINAL;
+        r->memory_unknown_ns = t->memory_unknown_ns;
         r->start_ns = t->begin_ns;
         r->end_ns = window_end_ns(l, t);
         r->machine_ns = l->now_ns - t->sums_begin_ns;

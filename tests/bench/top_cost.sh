@@ -46,6 +46,7 @@ top_pid() {
 # The sleepers of this shell, in the background as one job.
 many_sleepers() {
         local i
+        trap 'kill $(jobs -p); exit' TERM
         for ((i = 0; i < PROCESSES; i++)); do
                 sleep 1000 &
         done

@@ -98,6 +98,7 @@ static void what_is_saved_loads_back(void **state)
         assert_string_equal(loaded.cpu_model, b.cpu_model);
         assert_string_equal(loaded.kernel, b.kernel);
         assert_string_equal(loaded.microcode, b.microcode);
+        assert_string_equal(loaded.governor, b.governor);
         assert_true(loaded.period_s == 2.5);
         assert_int_equal(loaded.windows, 9);
 }
@@ -214,6 +215,7 @@ static void another_kernel_is_the_same_machine(void **state)
 
         snprintf(b.kernel, sizeof(b.kernel), "2.6.32");
         snprintf(b.microcode, sizeof(b.microcode), "0x1");
+        snprintf(b.governor, sizeof(b.governor), "several");
         assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), 0);
         assert_int_equal(load("powercap"), 0);
         assert_string_equal(loaded.kernel, "2.6.32");
