@@ -73,7 +73,7 @@ static int read_file(const char *proc_root, pid_t pid, const char *name, char *t
 
 int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes, uint64_t *bytes)
 {
-        char text[128];
+        char text[128] = "";
         uint64_t pages = 0;
         int r = read_file(proc_root, pid, "statm", text, sizeof(text));
 
@@ -85,7 +85,7 @@ int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes,
 
 int memory_read_private(const char *proc_root, pid_t pid, uint64_t *bytes)
 {
-        char text[FILE_MAX];
+        char text[FILE_MAX] = "";
         int r = read_file(proc_root, pid, "smaps_rollup", text, sizeof(text));
 
         return r < 0 ? r : memory_parse_private(text, bytes);
