@@ -31,8 +31,10 @@
 #define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
 #define DEFAULT_PERIOD_S 0.05 /* short, so that what others do in between shows in few of them */
 #define DEFAULT_WINDOWS  40
-#define MOST_CORE_STEPS  17 /* none, and 16 more: enough for a curve with one bend */
-#define PART_STEPS       3  /* 1/4, 1/2, 3/4 of a core */
+#define MOST_WINDOWS     10000 /* options.c takes no more */
+#define QUIET_PART       4     /* the quietest of so many windows count */
+#define MOST_CORE_STEPS  17    /* none, and 16 more: enough for a curve with one bend */
+#define PART_STEPS       3     /* 1/4, 1/2, 3/4 of a core */
 #define MEMORY_STEPS     6
 #define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
 #define MAX_POINTS       ((MOST_CORE_STEPS + PART_STEPS) * POWER_FIT_MAX_GROUPS)
@@ -42,6 +44,11 @@
 #define CONFIDENCE_95    0.975
 #define MOST_HALF_WIDTH  0.1 /* of an exponent that is worth using */
 #define SILENCE_S        30.0
+
+/* What a window showed of one package, or of memory. */
+struct window {
+        double load, watts, others; /* others: busy CPUs beside ours */
+};
 
 struct calibration {
         const struct options *options;
@@ -53,9 +60,8 @@ struct calibration {
         struct progress progress;
         double period_s;
         unsigned int windows, nsteps, step, window; /* the present ones, from 0 */
-        double settled_s; /* time of day when the present load was there */
-        /* of the present step, by window and group */
-        double *loads, *watts;
+        double settled_s;           /* time of day when the present load was there */
+        struct window *taken;       /* of the present step, by group and window */
         double others_s, rest_s;    /* at rest: CPU time of others, and for how long */
         struct power_point *points; /* medians: one a step and group */
         size_t npoints;
@@ -120,10 +126,16 @@ static int begin_step(struct calibration *k)
 
 /* ---- windows ---- */
 
-static void add_window(struct calibration *k, unsigned int group, double load, double watts)
+static struct window *window_of(const struct calibration *k, unsigned int group)
 {
-        k->loads[(size_t)group * k->windows + k->window] = load;
-        k->watts[(size_t)group * k->windows + k->window] = watts;
+        return &k->taken[(size_t)group * k->windows + k->window];
+}
+
+static int by_others(const void *a, const void *b)
+{
+        const struct window *x = a, *y = b;
+
+        return (x->others > y->others) - (x->others < y->others);
 }
 
 static int compare(const void *a, const void *b)
@@ -139,15 +151,28 @@ static double median(double *values, size_t n)
         return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-/* The step's windows are there: their medians are a point.  What others do now and then is in a few
- * windows only, and so in neither median. */
+/*
+ * The step's windows are there: a point is the median of those in which others did least, a quarter
+ * of all.  How a burst of somebody else's and a steady load add up is in neither law of the fit.
+ */
 static void end_step(struct calibration *k)
 {
-        for (unsigned int group = 0; group < k->ngroups && k->npoints < MAX_POINTS; group++)
-                k->points[k->npoints++] = (struct power_point){
-                        .group = group,
-                        .load = median(k->loads + (size_t)group * k->windows, k->windows),
-                        .watts = median(k->watts + (size_t)group * k->windows, k->windows)};
+        size_t quiet = (k->windows + QUIET_PART - 1) / QUIET_PART;
+        double loads[MOST_WINDOWS], watts[MOST_WINDOWS];
+
+        k->window = 0;
+        for (unsigned int group = 0; group < k->ngroups && k->npoints < MAX_POINTS; group++) {
+                struct window *windows = window_of(k, group);
+
+                qsort(windows, k->windows, sizeof(windows[0]), by_others);
+                for (size_t i = 0; i < quiet; i++) {
+                        loads[i] = windows[i].load;
+                        watts[i] = windows[i].watts;
+                }
+                k->points[k->npoints++] = (struct power_point){.group = group,
+                                                               .load = median(loads, quiet),
+                                                               .watts = median(watts, quiet)};
+        }
 }
 
 /* false: a package was not read. */
@@ -158,13 +183,16 @@ static bool add_packages(struct calibration *k, const json_t *report, double sec
 
         json_array_foreach(sockets, i, socket)
         {
-                double joules = report_number(socket, "machine", "package_j");
+                double joules = report_number(socket, "machine", "package_j"), busy;
 
                 if (i == POWER_FIT_MAX_GROUPS || isnan(joules))
                         return false;
                 k->sockets[i] = (int)report_integer(socket, "socket");
-                add_window(k, (unsigned int)i, report_number(socket, NULL, "busy_s") / seconds,
-                           joules / seconds);
+                busy = report_number(socket, NULL, "busy_s");
+                *window_of(k, (unsigned int)i) = (struct window){
+                        .load = busy / seconds,
+                        .watts = joules / seconds,
+                        .others = (busy - report_number(socket, NULL, "cpu_s")) / seconds};
         }
         k->ngroups = (unsigned int)i;
         return i > 0;
@@ -179,8 +207,9 @@ static bool add_dram(struct calibration *k, const json_t *report, double seconds
         k->known_base_w = report_number(report, "machine", "static_dram_j") / seconds;
         k->sockets[0] = -1;
         k->ngroups = 1;
-        add_window(k, 0, (memory_info("MemTotal") - memory_info("MemFree")) / GIB,
-                   joules / seconds);
+        *window_of(k, 0) = (struct window){
+                .load = (memory_info("MemTotal") - memory_info("MemFree")) / GIB,
+                .watts = joules / seconds};
         return true;
 }
 
@@ -448,9 +477,8 @@ static int prepare(struct calibration *k)
         k->period_s = o->given & OPTION_BASE_PERIOD ? o->base_period_s : DEFAULT_PERIOD_S;
         k->windows = o->given & OPTION_WINDOWS ? (unsigned int)o->windows : DEFAULT_WINDOWS;
         k->points = calloc(MAX_POINTS, sizeof(k->points[0]));
-        k->loads = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->loads[0]));
-        k->watts = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->watts[0]));
-        r = k->points && k->loads && k->watts ? calibration_load_new(&k->load) : -ENOMEM;
+        k->taken = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->taken[0]));
+        r = k->points && k->taken ? calibration_load_new(&k->load) : -ENOMEM;
         if (r == 0)
                 r = signals_open(&k->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
         if (r < 0) {
@@ -514,8 +542,7 @@ static int calibrate(const struct options *options)
         connection_close(k.connection);
         signals_close(&k.signals);
         free(k.points);
-        free(k.loads);
-        free(k.watts);
+        free(k.taken);
         return r;
 }
 

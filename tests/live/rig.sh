@@ -40,8 +40,8 @@ RIG=$(mktemp -d "${TMPDIR:-/tmp}/energat-rig.XXXXXX") || exit 1
 chmod 0755 "$RIG" # other users have to reach the socket
 mkdir "$RIG/state" "$RIG/bin"
 mkdir -m 1777 "$RIG/shared" # where other users may write
-# A user who is on every machine, so that what the daemon does later is done without root's rights.
-printf '[daemon]\nuser = nobody\n' >"$RIG/energatd.conf"
+# A user who is on every machine and in no test: what the daemon does is done without root's rights.
+printf '[daemon]\nuser = bin\n' >"$RIG/energatd.conf"
 
 # --- what a test says -----------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ ends_well() {
 }
 
 test_unknown_keys() {
-        printf '[daemon]\nuser = nobody\n[sampling]\nperoid = 10ms\n[weather]\nrain = 1\n' >"$RIG/odd.conf"
+        printf '[daemon]\nuser = bin\n[sampling]\nperoid = 10ms\n[weather]\nrain = 1\n' >"$RIG/odd.conf"
         check "unknown keys do not stop it" starts_with --config "$RIG/odd.conf" \
                 --socket "$RIG/odd.sock" --state-dir "$RIG/state"
         check "each is named by file and line, with what was meant" \
@@ -158,7 +158,7 @@ test_socket() {
 
         check "a directory that is not there is made" starts_with --socket "$RIG/new/run/e.sock" \
                 --state-dir "$RIG/new/state"
-        check "it is the daemon's" equal "$(stat -c %U "$RIG/new/run" "$RIG/new/state" | xargs)" "nobody nobody"
+        check "it is the daemon's" equal "$(stat -c %U "$RIG/new/run" "$RIG/new/state" | xargs)" "bin bin"
         check "a second start there is refused" energatd_refuses \
                 --config "$RIG/energatd.conf" --socket "$RIG/new/run/e.sock"
         check "and the message says why" says "$RIG/new/run/e.sock: another energatd answers there"

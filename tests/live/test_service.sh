@@ -10,7 +10,7 @@ rig_require_root
 
 HERE=$(dirname "$0")
 NOTES=$RIG/notes
-USER_NAME=nobody # of the rig's configuration
+USER_NAME=bin # of the rig's configuration
 
 # --- the documented set ---------------------------------------------------------------------------
 
