@@ -209,7 +209,9 @@ static json_t *domains_json(struct look *look)
                                   d->label, "kind", domain_kind_name(d->kind), "socket",
                                   d->socket < 0 ? json_null() : json_integer(d->socket), "die",
                                   d->die < 0 ? json_null() : json_integer(d->die), "range_j",
-                                  number_or_null(d->range_uj, (double)d->range_uj / 1e6), "base_w",
+                                  number_or_null(d->range_uj && d->range_uj != UINT64_MAX,
+                                                 (double)d->range_uj / 1e6),
+                                  "base_w",
                                   number_or_null(
                                           account >= 0 && a->all[account].base_known,
                                           account >= 0 ? (double)a->all[account].base_uw / 1e6 : 0),
