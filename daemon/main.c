@@ -320,8 +320,10 @@ static int serve(struct life *life)
             (r = learner_new(&server->learner, server)) < 0)
                 log_warning("base power is not learned: %s", strerror(-r));
         if (meter_estimated(sampler_meter(sampler)))
-                log_notice("no energy meter: energy is estimated (%s)",
-                           meter_why_passed_over(sampler_meter(sampler)));
+                log_notice("energy is estimated: %s",
+                           *meter_why_passed_over(sampler_meter(sampler))
+                                   ? meter_why_passed_over(sampler_meter(sampler))
+                                   : "source estimate was asked for");
         log_event(LOG_INFO,
                   &(const struct log_event){.id = EVENT_MEASURING,
                                             .source = meter_source_name(sampler_meter(sampler))},
