@@ -19,14 +19,14 @@ measured() {
                 - "$directory" "$LAB" "$cpu_s"
 }
 
-# is_right NAME DIRECTORY CGROUP
+# is_right NAME DIRECTORY CGROUP [PERCENT]
 is_right() {
         local truth_s
         truth_s=$(json "$2/truth" .cpu_s)
         check "$1: it was in its cgroup" matches "$(cat "$2/cgroup")" "$3"
         check "$1: CPU time" within "$(json "$2/report" .cpu_s)" "$truth_s" 1 0.05
         check "$1: joules" within \
-                "$(json "$2/report" .share.package_j)" "$(calculate "$CORE_W * $truth_s")" 3 0.5
+                "$(json "$2/report" .share.package_j)" "$(calculate "$CORE_W * $truth_s")" "${4:-3}" 0.5
 }
 
 lab_meter
@@ -38,7 +38,9 @@ done
 measured anna "$LAB_WORK/quota" 1.5 --unit lab-quota -p CPUQuota=25% &
 measured bert "$LAB_WORK/free" 6 --unit lab-free
 wait
-is_right "a service with a quota" "$LAB_WORK/quota" '^0::/system.slice/lab-quota.service$'
+# It runs for 25 ms at a time; and from reading the meter to reading CPU time a tick on emulated CPUs
+# takes some ms, which is then the neighbour's.
+is_right "a service with a quota" "$LAB_WORK/quota" '^0::/system.slice/lab-quota.service$' 12
 check "a service with a quota: it took its time" at_most 5 "$(json "$LAB_WORK/quota/report" .duration_s)"
 is_right "one without, beside it" "$LAB_WORK/free" '^0::/system.slice/lab-free.service$'
 
