@@ -30,7 +30,7 @@ broken() {
         check "$1: the result says so" matches "$(report '.warnings[]')" 'package'
         check "$1: the other socket is still measured" within \
                 "$(report '.sockets[0].machine.package_j')" \
-                "$(calculate "$BASE_W * $(report .duration_s)")" 10
+                "$(calculate "$BASE_W * $(report .duration_s) + $CORE_W * $(report '.sockets[0].busy_s')")" 5
         lab_fault "$1"
         check "$1: it ends within 4 s" wait_for 4 fault_matches package-1 '^null$'
         lab_load spin 3 --cpu
