@@ -399,7 +399,8 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
                 now = task_clock(c, rq);
                 if (prev->pid && rq->clock_task > prev->se.exec_start) {
                         gap = rq->clock_task - prev->se.exec_start; /* see nobody_ns */
-                        c->nobody_ns += gap;
+                        if (next_pid)
+                                c->nobody_ns += gap;
                 }
         }
         if (count_irq) {
@@ -435,7 +436,7 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
                 word = ((word >> 1) + now) << 1;
         }
         if (!next_pid && rq)
-                word = ((word >> 1) - now) << 1 | 1;
+                word = ((word >> 1) - (now - (__s64)gap)) << 1 | 1;
         c->idle_word = word;
         c->switch_ns = now;
         c->ticked_ns = 0;

@@ -125,7 +125,7 @@ struct cpu_state {
         /*
          * Time that was nobody's: around switches that were hidden, idle or not; and inside the
          * scheduler, which ends a thread's time, then looks for work on other CPUs, and only then
-         * begins the next one's.
+         * begins the next one's.  Where it finds none, that belongs to idling.
          */
         __u64 nobody_ns;
         __u64 unused[5];

@@ -4,6 +4,9 @@
 # How late the daemon's ticks come while every CPU is busy, beside how late the machine's own timers are
 # at the same priority with nothing to do.  Usage: tick_jitter.sh [SECONDS] [ROUNDS]
 
+ENERGAT_BIN_DIR=${ENERGAT_BIN_DIR:-$(dirname "$0")/../../build/bin}
+BENCH_BIN_DIR=${BENCH_BIN_DIR:-$ENERGAT_BIN_DIR/bench}
+
 # shellcheck source=../live/rig.sh
 . "$(dirname "$0")/../live/rig.sh"
 rig_require_root
