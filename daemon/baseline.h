@@ -31,7 +31,8 @@ struct baseline {
         char source[16];                              /* "" in a file of EnergAt's */
         char date[32];                                /* ISO 8601 UTC, "" if not known */
         char cpu_model[128], kernel[128], microcode[32];
-        char governor[32]; /* of the CPUs' clock rates; "several" when they differ, "" if not known */
+        char governor[32]; /* of the CPUs' clock rates; "several" when they differ, "" if not known
+                            */
         double period_s;
         unsigned int windows;
 };
