@@ -34,7 +34,7 @@
 #define MOST_WINDOWS     10000 /* options.c takes no more */
 #define QUIET_PART       4     /* the quietest of so many windows count */
 #define MOST_CORE_STEPS  17    /* none, and 16 more: enough for a curve with one bend */
-#define PART_STEPS       3     /* 1/4, 1/2, 3/4 of a core */
+#define PART_STEPS       7     /* eighths of a core */
 #define MEMORY_STEPS     6
 #define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
 #define MAX_POINTS       ((MOST_CORE_STEPS + PART_STEPS) * POWER_FIT_MAX_GROUPS)

@@ -10,6 +10,8 @@
 #define CURVE_STEP   1e-3 /* for the second derivative */
 #define SAME_LOAD    0.25 /* loads nearer than this part of the range are one */
 #define LOWEST_SLOPE 1e-9
+#define REST_LOAD    0.2 /* of a core: below it is what others do, in pieces that are in no law */
+#define MAX_LOADED   2048
 
 /* load^exponent, by the law between whole numbers */
 static double raised(double load, double exponent, enum power_law law)
@@ -208,10 +210,22 @@ int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
         return 0;
 }
 
+/* The points with a load of our own. */
+static size_t loaded(struct power_point *some, const struct power_point *points, size_t n)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < n && count < MAX_LOADED; i++)
+                if (points[i].load >= REST_LOAD)
+                        some[count++] = points[i];
+        return count;
+}
+
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n)
 {
         struct power_fit smooth, polygon;
-        int r = power_fit(&smooth, points, n, POWER_SMOOTH, NULL);
+        struct power_point some[MAX_LOADED];
+        int r = power_fit(&smooth, some, loaded(some, points, n), POWER_SMOOTH, NULL);
         int other = power_fit(&polygon, points, n, POWER_POLYGON, NULL);
 
         if (r < 0 && other < 0)

@@ -53,7 +53,10 @@ struct power_fit {
 int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law,
               const double *known_base_w);
 
-/* The same with whichever law leaves the smaller residual. */
+/*
+ * The same with whichever law leaves the smaller residual.  The smooth curve is that of loads of
+ * our own: it is steep at rest, and there are only others, at work for microseconds at a time.
+ */
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n);
 
 /* The curve at a load. */
