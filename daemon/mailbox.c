@@ -9,7 +9,7 @@
 
 int mailbox_init(struct mailbox *m)
 {
-        m->newest = NULL;
+        m->newest = m->oldest = NULL;
         m->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         return m->fd < 0 ? -errno : 0;
 }
@@ -34,9 +34,11 @@ void mailbox_push(struct mailbox *m, struct letter *letter)
                 return;
 }
 
-void mailbox_deliver(struct mailbox *m)
+/* Take what has been pushed behind what was taken before.  Only where that is empty: letters are
+ * pushed newest first, and have to be turned round. */
+static void take(struct mailbox *m)
 {
-        struct letter *list, *ordered = NULL, *next;
+        struct letter *list, *next;
         uint64_t count;
 
         /* Clear first: a letter pushed after this makes the descriptor readable again. */
@@ -44,11 +46,27 @@ void mailbox_deliver(struct mailbox *m)
                 return;
         for (list = __atomic_exchange_n(&m->newest, NULL, __ATOMIC_ACQUIRE); list; list = next) {
                 next = list->next;
-                list->next = ordered;
-                ordered = list;
+                list->next = m->oldest;
+                m->oldest = list;
         }
-        for (; ordered; ordered = next) {
-                next = ordered->next;
-                ordered->deliver(ordered);
-        }
+}
+
+bool mailbox_deliver_one(struct mailbox *m)
+{
+        struct letter *letter;
+
+        if (!m->oldest)
+                take(m);
+        letter = m->oldest;
+        if (!letter)
+                return false;
+        m->oldest = letter->next;
+        letter->deliver(letter);
+        return m->oldest != NULL;
+}
+
+void mailbox_deliver(struct mailbox *m)
+{
+        while (mailbox_deliver_one(m))
+                ;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Letters from one thread to another, without a lock: pushing never waits, however slow the other
- * side is.  The receiver waits on a file descriptor (eventfd) and takes all letters at once, oldest
- * first.  A letter is part of a larger object, and belongs to the receiver from push to take.
+ * side is.  The receiver waits on a file descriptor (eventfd); letters are delivered oldest first.
+ * A letter is part of a larger object, and belongs to the receiver from push to take.
  */
 #pragma once
+
+#include <stdbool.h>
 
 struct letter {
         struct letter *next;
@@ -13,12 +15,18 @@ struct letter {
 };
 
 struct mailbox {
-        struct letter *newest;
+        struct letter *newest; /* pushed, and not taken yet */
+        struct letter *oldest; /* taken, and not delivered yet: the receiver's */
         int fd;
 };
 
 int mailbox_init(struct mailbox *m); /* 0 or a negative errno */
 void mailbox_deinit(struct mailbox *m);
 void mailbox_push(struct mailbox *m, struct letter *letter);
-/* Deliver all letters that are there; clears the descriptor.  A letter may free itself. */
+/*
+ * Deliver the oldest letter, which may free itself.  true: there are more, and the descriptor may
+ * not be readable for them.  For a receiver who has something to look at between two letters.
+ */
+bool mailbox_deliver_one(struct mailbox *m);
+/* Deliver all letters that are there; clears the descriptor. */
 void mailbox_deliver(struct mailbox *m);

@@ -18,11 +18,17 @@
 #define PROC     "/proc"
 #define NS_PER_S 1000000000ull
 
+/* One who waits for them. */
+struct asker {
+        struct asker *next;
+        struct call *call; /* NULL: its peer has gone */
+};
+
 /* The processes of one moment. */
 struct own_rows {
         struct letter there, back;
         struct server *server;
-        struct call *call; /* NULL: its peer has gone */
+        struct asker *askers; /* until they have come */
         uint64_t now_ns, started_ns;
         struct row_nodes nodes;
         struct row_copy *rows;
@@ -109,32 +115,31 @@ static void answer(struct call *call, const struct own_rows *own)
 
 static void on_gone(struct call *call)
 {
-        struct own_rows *own = call->state;
+        struct asker *asker = call->state;
 
-        own->call = NULL;
+        asker->call = NULL;
         call_free(call);
 }
 
-/* Others may have asked at the same time: one that is newer than ours is kept. */
 static void on_back(struct letter *letter)
 {
         struct own_rows *own = (struct own_rows *)(void *)((char *)letter -
                                                            offsetof(struct own_rows, back));
         struct server *s = own->server;
-        struct call *call = own->call;
+        struct asker *asker;
 
-        own->call = NULL;
-        if (s->own_rows && own->now_ns < s->own_rows->now_ns + s->config->access_interval_ns) {
-                own_rows_free(own);
-        } else {
-                own_rows_free(s->own_rows);
-                s->own_rows = own;
+        own_rows_free(s->own_rows);
+        s->own_rows = own;
+        s->own_rows_asked = NULL;
+        while ((asker = own->askers)) {
+                own->askers = asker->next;
+                if (asker->call)
+                        answer(asker->call, own);
+                free(asker);
         }
-        if (call)
-                answer(call, s->own_rows);
 }
 
-static struct own_rows *own_rows_new(struct server *s, struct call *call)
+static struct own_rows *own_rows_new(struct server *s)
 {
         struct own_rows *own = calloc(1, sizeof(*own));
 
@@ -142,7 +147,6 @@ static struct own_rows *own_rows_new(struct server *s, struct call *call)
                 return NULL;
         row_nodes_init(&own->nodes, s->topology);
         own->server = s;
-        own->call = call;
         own->max_rows = (size_t)s->config->max_processes * 2;
         own->rows = calloc(own->max_rows, sizeof(own->rows[0]));
         if (own->nodes.n > 1)
@@ -165,22 +169,34 @@ static uint64_t now_ns(void)
         return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/* Wait for the processes of a moment from now on: one look serves all who ask meanwhile. */
+static int ask(struct server *s, struct call *call)
+{
+        struct asker *asker = calloc(1, sizeof(*asker));
+
+        if (asker && !s->own_rows_asked) {
+                s->own_rows_asked = own_rows_new(s);
+                if (s->own_rows_asked)
+                        sampler_post(s->sampler, &s->own_rows_asked->there);
+        }
+        if (!asker || !s->own_rows_asked) {
+                free(asker);
+                return -ENOMEM;
+        }
+        *asker = (struct asker){.next = s->own_rows_asked->askers, .call = call};
+        s->own_rows_asked->askers = asker;
+        call->state = asker;
+        call->gone = on_gone;
+        return 0;
+}
+
 void method_own_rows(struct call *call)
 {
         struct server *s = call->server;
-        struct own_rows *own;
 
-        if (s->own_rows && now_ns() < s->own_rows->now_ns + s->config->access_interval_ns) {
+        if (s->own_rows && now_ns() < s->own_rows->now_ns + s->config->access_interval_ns)
                 answer(call, s->own_rows);
-                return;
-        }
-        own = own_rows_new(s, call);
-        if (!own) {
+        else if (ask(s, call) < 0)
                 call_error(call, "io.energat.Failed",
                            json_pack("{s:s}", "reason", strerror(ENOMEM)));
-                return;
-        }
-        call->state = own;
-        call->gone = on_gone;
-        sampler_post(s->sampler, &own->there);
 }

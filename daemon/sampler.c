@@ -183,10 +183,13 @@ static void *run(void *arg)
         struct pollfd fds[2] = {{.fd = s->timer_fd, .events = POLLIN},
                                 {.fd = s->mailbox.fd, .events = POLLIN}};
 
+        bool more = false;
+
         prctl(PR_SET_NAME, "energatd/tick");
         prctl(PR_SET_TIMERSLACK, 1);
+        /* However many letters there are, a tick waits for one of them at most. */
         while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-                if (poll(fds, 2, -1) < 0)
+                if (poll(fds, 2, more ? 0 : -1) < 0)
                         continue; /* EINTR */
                 if (fds[0].revents) {
                         uint64_t expirations;
@@ -199,10 +202,12 @@ static void *run(void *arg)
                                 tick(s, expirations - 1);
                         }
                 }
-                if (fds[1].revents)
-                        mailbox_deliver(&s->mailbox);
+                if (more || fds[1].revents)
+                        more = mailbox_deliver_one(&s->mailbox);
         }
         /* Everybody gets what there is. */
+        mailbox_deliver(&s->mailbox); /* what was taken, */
+        mailbox_deliver(&s->mailbox); /* and what has come since */
         for (struct target *t = s->ledger.targets; t; t = t->next)
                 t->detach = true;
         s->ledger.last = true;

@@ -70,6 +70,7 @@ struct server {
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
         struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
+        struct own_rows *own_rows_asked; /* the next, when they are on their way, or NULL */
         struct calibration *calibration; /* the one that runs, or NULL */
         uint64_t last_target;
         unsigned int nsurveys;      /* of the sensors, in progress */

@@ -134,6 +134,29 @@ static void a_letter_can_be_sent_again_when_it_was_delivered(void **state)
         assert_int_equal(ndelivered, 5);
 }
 
+static void one_at_a_time_they_keep_their_order(void **state)
+{
+        struct note late = {.letter.deliver = note_down, .number = 3},
+                    notes[3] = {{.letter.deliver = note_down, .number = 0},
+                                {.letter.deliver = note_down, .number = 1, .answer = &late},
+                                {.letter.deliver = note_down, .number = 2}};
+
+        assert_false(mailbox_deliver_one(&mailbox));
+        for (int i = 0; i < 3; i++)
+                mailbox_push(&mailbox, &notes[i].letter);
+        assert_true(mailbox_deliver_one(&mailbox));
+        assert_int_equal(ndelivered, 1);
+        assert_true(mailbox_deliver_one(&mailbox));
+        /* one that comes meanwhile is behind those that were there, and makes itself known */
+        assert_false(mailbox_deliver_one(&mailbox));
+        assert_true(is_readable(0));
+        assert_false(mailbox_deliver_one(&mailbox));
+        assert_false(is_readable(0));
+        assert_int_equal(ndelivered, 4);
+        for (int i = 0; i < 4; i++)
+                assert_int_equal(delivered[i], i);
+}
+
 static void a_letter_may_free_itself(void **state)
 {
         for (int i = 0; i < 4; i++) {
@@ -214,6 +237,7 @@ int main(void)
                 TEST(the_descriptor_is_readable_while_there_are_letters),
                 TEST(a_letter_pushed_during_delivery_is_delivered_later),
                 TEST(a_letter_can_be_sent_again_when_it_was_delivered),
+                TEST(one_at_a_time_they_keep_their_order),
                 TEST(a_letter_may_free_itself),
                 TEST(nothing_is_lost_between_many_senders),
         };
