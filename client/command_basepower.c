@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -148,12 +147,8 @@ static int basepower(const struct options *options)
         r = parameters ? connection_send(c, "io.energat.Calibrate", parameters, true) : -ENOMEM;
         if (r == 0)
                 r = wait_for_result(c, options, &reply);
-        if (r < 0) {
-                r = command_failed(c, options, r);
-                if (strcmp(connection_error_name(c), "io.energat.Busy") == 0)
-                        text_message("--force measures all the same");
-                return r;
-        }
+        if (r < 0)
+                return command_failed(c, options, r);
         if (options->json)
                 return command_print_json(reply);
         print_result(reply);

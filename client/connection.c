@@ -176,9 +176,8 @@ static void error_busy(char *text, size_t size, const json_t *p)
         char processes[ERROR_TEXT_MAX / 2];
 
         list_strings(processes, sizeof(processes), json_object_get(p, "processes"));
-        snprintf(text, size, "the machine is %.1f %% busy%s%s%s: %s",
-                 json_number_value(json_object_get(p, "busy_percent")), processes[0] ? " (" : "",
-                 processes, processes[0] ? ")" : "", string_of(p, "reason"));
+        snprintf(text, size, "%s%s%s", string_of(p, "reason"), processes[0] ? "; busiest: " : "",
+                 processes);
 }
 
 static void error_too_many(char *text, size_t size, const json_t *p)

@@ -99,6 +99,8 @@ static void fail(struct calibration *k, const char *reason)
 
 /* ---- in the sampler ---- */
 
+#define ENDED_PID 0 /* no process has it: all those that have ended */
+
 static void note_busy(const struct process *p, void *arg)
 {
         struct calibration *k = arg;
@@ -112,6 +114,19 @@ static void note_busy(const struct process *p, void *arg)
         memcpy(k->processes[k->nprocesses++].comm, p->comm, sizeof(p->comm));
 }
 
+/* A compiler's many short processes keep a machine busy, and are nowhere to be found. */
+static void note_ended(const struct processes *ps, struct calibration *k)
+{
+        struct busy_process *ended = &k->processes[k->nprocesses++];
+
+        *ended = (struct busy_process){.pid = ENDED_PID};
+        for (unsigned int slot = 0; slot <= k->server->topology->nslots; slot++) {
+                ended->cpu_ns += ps->exited.cpu_ns[slot];
+                for (const struct process *p = ps->graveyard; p; p = p->next_sibling)
+                        ended->cpu_ns += p->cpu_ns[slot];
+        }
+}
+
 static void run_take(struct letter *letter)
 {
         struct calibration *k = calibration_of(letter, offsetof(struct calibration, take));
@@ -122,6 +137,7 @@ static void run_take(struct letter *letter)
 
         memcpy(k->sums, sums, a->nsums * sizeof(*sums));
         k->nprocesses = 0;
+        note_ended(ps, k);
         processes_each(ps, note_busy, k);
         k->busy_ns = 0;
         for (unsigned int slot = 0; slot <= a->nslots; slot++)
@@ -233,18 +249,26 @@ static int by_pid(const void *a, const void *b)
         return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+static void subtract(uint64_t *ns, uint64_t less)
+{
+        *ns -= less < *ns ? less : *ns;
+}
+
 /* What each process used since the beginning, most first. */
 static void sort_by_use(struct calibration *k)
 {
-        for (size_t i = 0; i < k->nprocesses; i++) {
-                const struct busy_process *then = bsearch(&k->processes[i], k->processes_start,
-                                                          k->nprocesses_start,
-                                                          sizeof(k->processes[0]), by_pid);
+        struct busy_process *now = k->processes;
 
-                if (then && then->cpu_ns <= k->processes[i].cpu_ns)
-                        k->processes[i].cpu_ns -= then->cpu_ns;
+        qsort(now, k->nprocesses, sizeof(*now), by_pid); /* ENDED_PID is in front */
+        for (size_t i = 0; i < k->nprocesses_start; i++) {
+                const struct busy_process *then = &k->processes_start[i];
+                struct busy_process *same = bsearch(then, now, k->nprocesses, sizeof(*now), by_pid);
+
+                if (!same || same->cpu_ns < then->cpu_ns) /* the pid is another's by now */
+                        same = &now[0];
+                subtract(&same->cpu_ns, then->cpu_ns);
         }
-        qsort(k->processes, k->nprocesses, sizeof(k->processes[0]), by_cpu_time);
+        qsort(now, k->nprocesses, sizeof(*now), by_cpu_time);
 }
 
 static void refuse_busy(struct calibration *k, double busy_percent)
@@ -256,15 +280,19 @@ static void refuse_busy(struct calibration *k, double busy_percent)
 
         sort_by_use(k);
         for (size_t i = 0; i < k->nprocesses && i < BUSIEST && k->processes[i].cpu_ns; i++) {
-                snprintf(text, sizeof(text), "%s (%d): %.1f %% of a CPU", k->processes[i].comm,
-                         k->processes[i].pid,
-                         100 * (double)k->processes[i].cpu_ns / NS_PER_S / total_s);
+                double percent = 100 * (double)k->processes[i].cpu_ns / NS_PER_S / total_s;
+
+                if (k->processes[i].pid == ENDED_PID)
+                        snprintf(text, sizeof(text), "processes that have ended: %.1f %% of a CPU",
+                                 percent);
+                else
+                        snprintf(text, sizeof(text), "%s (%d): %.1f %% of a CPU",
+                                 k->processes[i].comm, k->processes[i].pid, percent);
                 json_array_append_new(names, json_name(text));
         }
         snprintf(reason, sizeof(reason),
                  "the machine is not idle: its CPUs are %.1f %% busy (at most %.0f %%); stop what "
-                 "runs, or use "
-                 "--force",
+                 "runs, or measure all the same with --force",
                  busy_percent, MAX_BUSY_PERCENT);
         calibration_end(k);
         call_error(call, "io.energat.Busy",
@@ -432,7 +460,6 @@ static void on_taken(struct letter *letter)
                 k->processes = k->processes_start;
                 k->processes_start = processes;
                 k->nprocesses_start = k->nprocesses;
-                qsort(processes, k->nprocesses, sizeof(*processes), by_pid);
                 k->have_start = true;
         }
         r = next_window(k);

@@ -397,6 +397,7 @@ def busy(daemon):
             require(failed.error == f"{NAME}.Busy", str(failed))
             other.interface.check(other.interface.errors["Busy"], failed.parameters, failed.error)
             require(failed.parameters["processes"], "Busy: by nobody")
+            require(all("% of a CPU" in p for p in failed.parameters["processes"]), str(failed))
 
 
 def no_such(daemon):
