@@ -86,6 +86,16 @@ def garbage(path):
         still_answers(path)
 
 
+def is_answered(path, text):
+    connection = Connection(path, 10)
+    try:
+        connection.socket.sendall(text)
+        connection.receive()
+        return True
+    except (NoAnswer, OSError):
+        return False
+
+
 def length(path):
     """A call may have 64 KiB, and not more."""
     call = json.dumps({"method": f"{NAME}.GetStatus", "parameters": {"padding": ""}}).encode()
@@ -93,13 +103,7 @@ def length(path):
     for more, answered in ((0, True), (1, False)):
         text = json.dumps({"method": "io.energat.GetStatus",
                            "parameters": {"padding": "x" * (padding + more)}}).encode() + b"\0"
-        connection = Connection(path, 10)
-        try:
-            connection.socket.sendall(text)
-            connection.receive()
-            got = True
-        except (NoAnswer, OSError):
-            got = False
+        got = is_answered(path, text)
         require(got == answered, f"{len(text) - 1} bytes: answered {got}")
     endless = send_and_close(path, b"x" * (4 * MAX_CALL))
     require(endless == b"", f"without an end: {endless!r}")
@@ -111,13 +115,7 @@ def nesting(path):
     for depth, answered in ((MAX_DEPTH - 2, True), (MAX_DEPTH, False), (20000, False)):
         text = (b'{"method": "io.energat.GetStatus", "parameters": {"deep": ' + b"[" * depth +
                 b"]" * depth + b"}}\0")
-        connection = Connection(path, 10)
-        try:
-            connection.socket.sendall(text)
-            connection.receive()
-            got = True
-        except (NoAnswer, OSError):
-            got = False
+        got = is_answered(path, text)
         require(got == answered, f"depth {depth}: answered {got}")
 
 

@@ -167,6 +167,23 @@ rig_require_root() {
         exit
 }
 
+# rig_require_python TEXT: ends the test, with TEXT skipped, where there is no Python.
+rig_require_python() {
+        command -v python3 >/dev/null && return 0
+        skip "$1" "there is no python3"
+        exit
+}
+
+# rig_share_python SCRIPT: a script of this folder that calls the daemon, as $RIG/py/live/SCRIPT:
+# other users may not be able to read it where it is.
+rig_share_python() {
+        local here
+        here=$(dirname "${BASH_SOURCE[0]}")
+        mkdir -p "$RIG/py/live" "$RIG/py/bench"
+        install -m 0755 "$here/$1" "$RIG/py/live/"
+        install -m 0644 "$here/../bench/varlink_call.py" "$RIG/py/bench/"
+}
+
 rig_sockets() {
         cat /sys/devices/system/cpu/cpu*/topology/physical_package_id | sort -un | wc -l
 }

@@ -12,13 +12,8 @@ USER_=nobody
 OTHER=daemon
 GROUP=games # any group that is there; named as access.group below
 
-if ! command -v python3 >/dev/null; then
-        skip "what an ordinary user is told" "there is no python3"
-        exit
-fi
-mkdir -p "$RIG/py/live" "$RIG/py/bench"
-install -m 0755 "$(dirname "$0")/access_check.py" "$RIG/py/live/"
-install -m 0644 "$(dirname "$0")/../bench/varlink_call.py" "$RIG/py/bench/"
+rig_require_python "what an ordinary user is told"
+rig_share_python access_check.py
 
 # as_user SCENARIO [ARGUMENT]
 as_user() {

@@ -8,10 +8,7 @@
 . "$(dirname "$0")/rig.sh"
 rig_require_root
 
-if ! command -v python3 >/dev/null; then
-        skip "replies have the declared fields" "there is no python3"
-        exit
-fi
+rig_require_python "replies have the declared fields"
 
 holds() {
         timeout -k 5 "$RIG_LIMIT_S" python3 "$(dirname "$0")/varlink_check.py" \

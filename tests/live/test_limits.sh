@@ -10,13 +10,8 @@ rig_require_root
 
 MAX_RSS_KIB=131072 # far above what it needs; without limits the scenarios here need gigabytes
 
-if ! command -v python3 >/dev/null; then
-        skip "limits of the server" "there is no python3"
-        exit
-fi
-mkdir -p "$RIG/py/live" "$RIG/py/bench"
-install -m 0755 "$(dirname "$0")/limits_check.py" "$RIG/py/live/"
-install -m 0644 "$(dirname "$0")/../bench/varlink_call.py" "$RIG/py/bench/"
+rig_require_python "limits of the server"
+rig_share_python limits_check.py
 
 # holds SCENARIO [COMMAND...]: COMMAND runs it
 holds() {

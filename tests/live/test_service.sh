@@ -206,10 +206,7 @@ test_watchdog() {
 
 # --------------------------------------------------------------------------------------------------
 
-if ! command -v python3 >/dev/null; then
-        skip "energatd as a service" "there is no python3"
-        exit
-fi
+rig_require_python "energatd as a service"
 rig_start_sim --dram
 rig_baseline 20 3
 find "$RIG/powercap" -name energy_uj -exec chmod 0400 {} +

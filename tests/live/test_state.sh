@@ -12,10 +12,7 @@ KILLS=${KILLS:-20}
 SECONDS_BETWEEN=${SECONDS_BETWEEN:-1.2}
 FILE=$RIG/state/totals.state
 
-if ! command -v python3 >/dev/null; then
-        skip "totals outlive the daemon" "there is no python3"
-        exit
-fi
+rig_require_python "totals outlive the daemon"
 
 totals() {
         "$(dirname "$0")/../bench/varlink_call.py" "$RIG/energat.sock" io.energat.GetTotals \

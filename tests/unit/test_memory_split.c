@@ -21,17 +21,22 @@ static struct memory_split split;
 static struct processes ps;
 static uint64_t now_ns;
 
-static void begin(void)
+static uint64_t rest[NACCOUNTS];
+
+static int setup(void **state)
 {
+        (void)state;
         now_ns = 1000;
-        assert_int_equal(processes_init(&ps, 1, NACCOUNTS), 0);
-        assert_int_equal(memory_split_init(&split, NACCOUNTS), 0);
+        memset(rest, 0, sizeof(rest));
+        return processes_init(&ps, 1, NACCOUNTS) < 0 || memory_split_init(&split, NACCOUNTS) < 0;
 }
 
-static void end(void)
+static int teardown(void **state)
 {
+        (void)state;
         processes_deinit(&ps);
         memory_split_deinit(&split);
+        return 0;
 }
 
 static struct process *born(pid_t pid, struct process *parent)
@@ -59,29 +64,25 @@ static void measured(const struct process *p, uint64_t first, uint64_t second)
 }
 
 /* A new epoch by what was measured. */
-static void hold(struct target *targets, uint64_t *rest_uj)
+static void hold(struct target *targets)
 {
-        memory_split_settle(&split, &ps, targets, now_ns, rest_uj);
+        memory_split_settle(&split, &ps, targets, now_ns, rest);
         memory_split_begin(&split, &ps, targets, &holdings, now_ns);
         holdings.n = 0;
 }
 
 static void energy_goes_to_those_who_hold_memory(void **state)
 {
-        uint64_t rest[NACCOUNTS];
-        struct process *a, *b;
+        struct process *a = born(1, NULL), *b = born(2, NULL);
 
         (void)state;
-        begin();
-        a = born(1, NULL);
-        b = born(2, NULL);
         /* before anything is measured it is nobody's */
         assert_int_equal(memory_split_tick(&split, 1, 100), 100);
         used[1] = 4 * GIB;
         used[2] = 1 * GIB;
         measured(a, 1 * GIB, 0);
         measured(b, 2 * GIB, GIB / 2);
-        hold(NULL, rest);
+        hold(NULL);
         assert_int_equal(rest[1], 0);
         assert_int_equal(memory_split_tick(&split, 1, 1000), 250);
         assert_int_equal(memory_split_tick(&split, 2, 1001), 501);
@@ -93,22 +94,17 @@ static void energy_goes_to_those_who_hold_memory(void **state)
         assert_int_equal(b->share_uj[0], 0);
         assert_int_equal(rest[1], 0);
         assert_int_equal(rest[2], 0);
-        end();
 }
 
 static void who_dies_keeps_its_part_and_holds_nothing(void **state)
 {
-        uint64_t rest[NACCOUNTS];
-        struct process *a, *b;
+        struct process *a = born(1, NULL), *b = born(2, NULL);
 
         (void)state;
-        begin();
-        a = born(1, NULL);
-        b = born(2, NULL);
         used[1] = used[2] = 4 * GIB;
         measured(a, 2 * GIB, 0);
         measured(b, 2 * GIB, 0);
-        hold(NULL, rest);
+        hold(NULL);
         assert_int_equal(memory_split_tick(&split, 1, 1000), 0);
         memory_split_leave(&split, a, now_ns);
         assert_int_equal(a->share_uj[1], 500);
@@ -118,27 +114,21 @@ static void who_dies_keeps_its_part_and_holds_nothing(void **state)
         assert_int_equal(b->share_uj[1], 1000);
         /* what would have been a's of the second tick */
         assert_int_equal(rest[1], 500);
-        end();
 }
 
 static void more_held_than_in_use_is_split_among_the_holders(void **state)
 {
-        uint64_t rest[NACCOUNTS];
-        struct process *a, *b;
+        struct process *a = born(1, NULL), *b = born(2, NULL);
 
         (void)state;
-        begin();
-        a = born(1, NULL);
-        b = born(2, NULL);
         used[1] = used[2] = 2 * GIB; /* read before b had grown */
         measured(a, 1 * GIB, 0);
         measured(b, 3 * GIB, 0);
-        hold(NULL, rest);
+        hold(NULL);
         assert_int_equal(memory_split_tick(&split, 1, 1000), 0);
         memory_split_settle(&split, &ps, NULL, now_ns, rest);
         assert_int_equal(a->share_uj[1], 250);
         assert_int_equal(b->share_uj[1], 750);
-        end();
 }
 
 /* ---- targets ---- */
@@ -160,15 +150,13 @@ static void target_begin(struct process *root)
 
 static void a_target_has_the_parts_of_its_processes_while_it_is_followed(void **state)
 {
-        uint64_t rest[NACCOUNTS];
         struct process *a, *child;
 
         (void)state;
-        begin();
         a = born(1, NULL);
         used[1] = used[2] = 4 * GIB;
         measured(a, 1 * GIB, 0);
-        hold(NULL, rest);
+        hold(NULL);
         memory_split_tick(&split, 1, 1000); /* before */
         target_begin(a);
         memory_split_tick(&split, 1, 1000);
@@ -180,7 +168,7 @@ static void a_target_has_the_parts_of_its_processes_while_it_is_followed(void **
         child = born(2, a); /* is measured with the next round */
         measured(a, 1 * GIB, 0);
         measured(child, 2 * GIB, 0);
-        hold(&target, rest);
+        hold(&target);
         memory_split_tick(&split, 1, 1000);
         now_ns += 500;
         memory_split_leave(&split, child, now_ns);
@@ -190,20 +178,16 @@ static void a_target_has_the_parts_of_its_processes_while_it_is_followed(void **
         assert_int_equal(target_share[1], 250 + 750 + 250);
         assert_true(fabs(held[1].credit_ns - (0.25 * 500 + 0.75 * 500 + 0.25 * 1000)) < 1e-9);
         processes_unfollow(&ps, &target);
-        end();
 }
 
 static void settling_often_loses_nothing_of_a_target(void **state)
 {
-        uint64_t rest[NACCOUNTS];
-        struct process *a;
+        struct process *a = born(1, NULL);
 
         (void)state;
-        begin();
-        a = born(1, NULL);
         used[1] = used[2] = 3 * GIB;
         measured(a, 1 * GIB, 0);
-        hold(NULL, rest);
+        hold(NULL);
         target_begin(a);
         for (unsigned int i = 0; i < 3000; i++) {
                 memory_split_tick(&split, 1, 1); /* a third of a microjoule each */
@@ -211,7 +195,6 @@ static void settling_often_loses_nothing_of_a_target(void **state)
         }
         assert_int_equal(target_share[1], 1000);
         processes_unfollow(&ps, &target);
-        end();
 }
 
 /* ---- whatever happens ---- */
@@ -233,10 +216,9 @@ static uint64_t shares_uj(unsigned int account)
 static void parts_and_rest_are_the_energy_whatever_happens(void **state)
 {
         uint64_t seed = RANDOM_SEED, energy[NACCOUNTS] = {0}, unowned[NACCOUNTS] = {0};
-        uint64_t rest[NACCOUNTS], settled = 0;
+        uint64_t settled = 0;
 
         (void)state;
-        begin();
         for (unsigned int step = 0; step < 20000; step++) {
                 pid_t pid = 1 + (pid_t)random_below(&seed, MAX_PIDS - 1);
                 struct process *p = processes_find(&ps, pid);
@@ -263,7 +245,7 @@ static void parts_and_rest_are_the_energy_whatever_happens(void **state)
                                 if ((p = processes_find(&ps, pid)) && random_below(&seed, 4))
                                         measured(p, random_of_bits(&seed, 38),
                                                  random_of_bits(&seed, 38));
-                        hold(NULL, rest);
+                        hold(NULL);
                         for (unsigned int i = 0; i < NACCOUNTS; i++)
                                 unowned[i] += rest[i];
                         break;
@@ -287,18 +269,24 @@ static void parts_and_rest_are_the_energy_whatever_happens(void **state)
         }
         assert_true(settled > 1000);
         assert_true(shares_uj(1) > energy[1] / 100 && unowned[1] > energy[1] / 100);
-        end();
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(energy_goes_to_those_who_hold_memory),
-                cmocka_unit_test(who_dies_keeps_its_part_and_holds_nothing),
-                cmocka_unit_test(more_held_than_in_use_is_split_among_the_holders),
-                cmocka_unit_test(a_target_has_the_parts_of_its_processes_while_it_is_followed),
-                cmocka_unit_test(settling_often_loses_nothing_of_a_target),
-                cmocka_unit_test(parts_and_rest_are_the_energy_whatever_happens),
+                cmocka_unit_test_setup_teardown(energy_goes_to_those_who_hold_memory, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(who_dies_keeps_its_part_and_holds_nothing, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(more_held_than_in_use_is_split_among_the_holders,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        a_target_has_the_parts_of_its_processes_while_it_is_followed, setup,
+                        teardown),
+                cmocka_unit_test_setup_teardown(settling_often_loses_nothing_of_a_target, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(parts_and_rest_are_the_energy_whatever_happens,
+                                                setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
