@@ -256,6 +256,7 @@ static int start(struct pid_run *p)
                 .resume = true,
                 .name = name_of(p),
                 .interval_s = o->interval_s,
+                .model = o->model,
                 .gamma = o->gamma,
                 .delta = o->delta,
         };
@@ -306,7 +307,7 @@ const struct command command_pid = {
         .is_option = true,
         .takes_pid = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
-                   OPTION_GAMMA | OPTION_DELTA | OPTION_RAPL_PERIOD | OPTION_COST,
+                   OPTION_MODEL | OPTION_GAMMA | OPTION_DELTA | OPTION_RAPL_PERIOD | OPTION_COST,
         .usage = "--pid PID [options]",
         .summary = "follow a process that runs, with a trace as EnergAt's",
         .details = "Follows PID and its descendants until they have ended, or Ctrl-C; leaves\n"

@@ -311,7 +311,7 @@ const struct command command_record = {
         .takes_arguments = true,
         .arguments_optional = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_INTERVAL | OPTION_GAMMA |
-                   OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD | OPTION_ALL |
+                   OPTION_MODEL | OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD | OPTION_ALL |
                    OPTION_DURATION,
         .usage = "record -o FILE [options] (-- CMD ARGS... | --all [--duration S])",
         .summary = "record a command or the machine over time, for 'report'",

@@ -219,8 +219,9 @@ const struct command command_run = {
         .is_verb = true,
         .takes_arguments = true,
         .options = OPTION_SOCKET | OPTION_NAME | OPTION_OUTPUT | OPTION_FORMAT | OPTION_INTERVAL |
-                   OPTION_GAMMA | OPTION_DELTA | OPTION_NO_WAIT | OPTION_RAPL_PERIOD | OPTION_RAW |
-                   OPTION_REPEAT | OPTION_WARMUP | OPTION_COMPARE | OPTION_COST,
+                   OPTION_MODEL | OPTION_GAMMA | OPTION_DELTA | OPTION_NO_WAIT |
+                   OPTION_RAPL_PERIOD | OPTION_RAW | OPTION_REPEAT | OPTION_WARMUP |
+                   OPTION_COMPARE | OPTION_COST,
         .usage = "run [options] -- CMD ARGS...",
         .summary = "run CMD and say how many joules it used",
         .details =

@@ -28,7 +28,8 @@ static int set_number(json_t *object, const char *key, double value)
 static json_t *follow_parameters(pid_t pid, const struct follow_options *options)
 {
         char *name = text_to_utf8(options->name);
-        json_auto_t *p = json_pack("{s:i, s:s*}", "pid", (int)pid, "name", name);
+        json_auto_t *p = json_pack("{s:i, s:s*, s:s*}", "pid", (int)pid, "name", name, "model",
+                                   options->model);
 
         free(name);
         if (!name || !p || set_number(p, "interval_s", options->interval_s) < 0 ||

@@ -20,9 +20,9 @@
 #define FOLLOW_DETACH_NS  UINT64_C(5000000000)  /* from Detach to "final": a reading, a reply */
 #define FOLLOW_SILENCE_NS UINT64_C(10000000000) /* then it is worth asking whether it lives */
 
-/* NAN: the daemon's default */
+/* NAN, NULL: the daemon's default */
 struct follow_options {
-        const char *name; /* stays valid as long as the stream */
+        const char *name, *model; /* stay valid as long as the stream */
         double interval_s, gamma, delta;
         bool resume;
 };

@@ -493,6 +493,7 @@ static int start(struct run *r)
                 .resume = true,
                 .name = r->measure->name,
                 .interval_s = o->interval_s,
+                .model = o->model,
                 .gamma = o->gamma,
                 .delta = o->delta,
         };

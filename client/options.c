@@ -47,6 +47,8 @@ static const struct option_row {
          "file for the result; of --pid: folder for the trace (.)"},
         {"interval", 0, OPTION_INTERVAL, KIND_SETTING, SETTING_INTERVAL, 0, "S",
          "seconds between two evaluations (the daemon's, 1)"},
+        {"model", 0, OPTION_MODEL, KIND_SETTING, SETTING_MODEL, 0, "MODEL",
+         "what is shown first: energat or additive (the daemon's, energat)"},
         {"gamma", 0, OPTION_GAMMA, KIND_SETTING, SETTING_GAMMA, 0, "G",
          "exponent of the CPU credit, 0 < G <= 1 (the daemon's, 0.3)"},
         {"delta", 0, OPTION_DELTA, KIND_SETTING, SETTING_DELTA, 0, "D",
@@ -412,6 +414,7 @@ static void take_settings(struct options *o)
 {
         o->socket = settings_text(o->settings, SETTING_SOCKET);
         o->interval_s = settings_number(o->settings, SETTING_INTERVAL);
+        o->model = settings_text(o->settings, SETTING_MODEL);
         o->gamma = settings_number(o->settings, SETTING_GAMMA);
         o->delta = settings_number(o->settings, SETTING_DELTA);
 }

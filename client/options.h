@@ -50,6 +50,7 @@
 #define OPTION_FIT_GAMMA   OPTION_BIT(29) /* --gamma and --delta of calibrate */
 #define OPTION_FIT_DELTA   OPTION_BIT(30)
 #define OPTION_WRITE       OPTION_BIT(31)
+#define OPTION_MODEL       OPTION_BIT(32)
 
 /* Words that name files, of the commands that take such. */
 #define OPTIONS_MAX_FILES 2
@@ -59,6 +60,7 @@ struct options {
         /* In force for all keys, whether from the command line or elsewhere.  Not owned. */
         struct settings *settings;
         const char *socket, *name, *output, *raw, *compare;
+        const char *model;  /* NULL: the daemon's */
         const char *format; /* one of the command's formats */
         bool json;          /* that is "json" */
         bool no_wait, force, online, show_default, fit_gamma, fit_delta, write_config, batch, tree,

@@ -87,6 +87,21 @@ const char *report_string(const json_t *report, const char *key)
         return s ? s : "";
 }
 
+static bool is_additive(const json_t *report)
+{
+        return strcmp(report_string(report, "model"), "additive") == 0;
+}
+
+const char *report_answer(const json_t *report)
+{
+        return is_additive(report) ? "share" : "attributed";
+}
+
+const char *report_other_answer(const json_t *report)
+{
+        return is_additive(report) ? "attributed" : "share";
+}
+
 bool report_estimated(const json_t *report)
 {
         return json_is_true(json_object_get(report, "estimated"));

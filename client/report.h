@@ -21,6 +21,14 @@ const char *report_string(const json_t *report, const char *key); /* "" when abs
 bool report_estimated(const json_t *report);
 
 /*
+ * The part that answers the question, by the report's `model`: "attributed" (energat) or "share"
+ * (additive); "attributed" for a daemon that knows no models.
+ */
+const char *report_answer(const json_t *report);
+/* The other one of the two. */
+const char *report_other_answer(const json_t *report);
+
+/*
  * The sum of reports over windows that follow each other.  A part that is null in one of them adds
  * nothing (after a fault the counter's next good reading brings what was missed); it stays null
  * when it is null in all.  `total` is a new object to begin with.  0 or -ENOMEM.

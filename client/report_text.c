@@ -58,18 +58,22 @@ static void print_sockets(const struct table *t)
                 return;
         json_array_foreach(sockets, i, socket)
         {
-                char seconds[TEXT_NUMBER_MAX];
+                const char *answers[] = {report_answer(t->report), report_other_answer(t->report)};
+                char seconds[TEXT_NUMBER_MAX], label[LABEL_WIDTH];
 
                 fprintf(t->out, "\n  socket %lld: %s CPU s\n", report_integer(socket, "socket"),
                         text_number(seconds, report_number(socket, NULL, "cpu_s")));
-                print_row(t, "  attributed", socket, "attributed", "package_j", "dram_j");
-                print_row(t, "  share", socket, "share", "package_j", "dram_j");
+                for (size_t j = 0; j < sizeof(answers) / sizeof(answers[0]); j++) {
+                        snprintf(label, sizeof(label), "  %s", answers[j]);
+                        print_row(t, label, socket, answers[j], "package_j", "dram_j");
+                }
                 print_row(t, "  whole socket", socket, "machine", "package_j", "dram_j");
         }
 }
 
 static void print_table(const struct table *t)
 {
+        const char *answer = report_answer(t->report), *other = report_other_answer(t->report);
         int pair = 2 * CELL_WIDTH + 2;
 
         fprintf(t->out, "\n  %-*s%*s", LABEL_WIDTH, "", pair, "package");
@@ -79,10 +83,10 @@ static void print_table(const struct table *t)
 
         if (t->colour)
                 fputs(BOLD, t->out);
-        print_row(t, "attributed", t->report, "attributed", "package_j", "dram_j");
+        print_row(t, answer, t->report, answer, "package_j", "dram_j");
         if (t->colour)
                 fputs(PLAIN, t->out);
-        print_row(t, "share", t->report, "share", "package_j", "dram_j");
+        print_row(t, other, t->report, other, "package_j", "dram_j");
         print_row(t, "whole machine", t->report, "machine", "package_j", "dram_j");
         print_row(t, "  of it static", t->report, "machine", "static_package_j", "static_dram_j");
         print_sockets(t);
@@ -250,11 +254,12 @@ static void print_impact_row(FILE *out, const char *label, const struct impact_f
 
 void report_print_impact(FILE *out, const struct impact_factors *f, const json_t *report)
 {
+        const char *answer = report_answer(report), *other = report_other_answer(report);
         double machine_s = report_machine_s(report);
 
         fprintf(out, "\n  %-*s%*s\n", LABEL_WIDTH, "", 2 * CELL_WIDTH + 3, "in all");
-        print_impact_row(out, "attributed", f, impact_of(f, impact_total_j(report, "attributed")));
-        print_impact_row(out, "share", f, impact_of(f, impact_total_j(report, "share")));
+        print_impact_row(out, answer, f, impact_of(f, impact_total_j(report, answer)));
+        print_impact_row(out, other, f, impact_of(f, impact_total_j(report, other)));
         print_impact_row(out, "whole machine", f,
                          impact_of_machine(f, impact_total_j(report, "machine"), machine_s));
 }

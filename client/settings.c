@@ -32,6 +32,8 @@ static const struct setting_row rows[SETTINGS] = {
         [SETTING_INTERVAL] = {"measurement", "interval", .is_number = true, .above_min = true,
                               .max = LONGEST_S, .initial = "", .unit = "s",
                               .doc = "time between two evaluations; none: the daemon's"},
+        [SETTING_MODEL] = {"measurement", "model", .choices = "energat additive", .initial = "",
+                           .doc = "value that results show first; none: the daemon's"},
         [SETTING_GAMMA] = {"measurement", "gamma", .is_number = true, .above_min = true, .max = 1,
                            .initial = "", .doc = "exponent of the CPU credit; none: the daemon's"},
         [SETTING_DELTA] = {"measurement", "delta", .is_number = true, .above_min = true, .max = 1,

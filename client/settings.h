@@ -30,6 +30,7 @@ enum setting {
         SETTING_SOCKET,
         SETTING_FORMAT,
         SETTING_INTERVAL, /* s */
+        SETTING_MODEL,
         SETTING_GAMMA,
         SETTING_DELTA,
         SETTING_PUE,              /* >= 1: energy of the data centre / energy of its computers */

@@ -25,7 +25,8 @@ static const char header[] =
         "time,socket,duration_sec,num_proc,num_threads,pkg_credit_frac,dram_credit_frac,"
         "total_pkg_joules,total_dram_joules,base_pkg_joules,base_dram_joules,"
         "ascribed_pkg_joules,ascribed_dram_joules,tracer_pkg_joules,tracer_dram_joules,"
-        "pkg_percent,dram_percent,share_pkg_joules,share_dram_joules,cpu_sec,source,estimated\n";
+        "pkg_percent,dram_percent,share_pkg_joules,share_dram_joules,cpu_sec,source,estimated,"
+        "model\n";
 
 static void tame_name(char name[TRACE_NAME_MAX + 1], const char *wanted)
 {
@@ -84,20 +85,21 @@ static void write_count(FILE *out, long long value)
                 fputc(',', out);
 }
 
+/* A word of the daemon's, so that nothing in it can end the field or the line. */
 static void write_word(FILE *out, const char *word)
 {
         for (; *word; word++)
                 fputc(isalnum((unsigned char)*word) || *word == '-' || *word == '.' ? *word : '_',
                       out);
-        fputc(',', out);
 }
 
 static void write_row(struct trace *t, const json_t *report, const json_t *socket)
 {
-        static const char *const columns[][2] = {
+        const char *answer = report_answer(report);
+        const char *const columns[][2] = {
                 {"machine", "package_j"},        {"machine", "dram_j"},
                 {"machine", "static_package_j"}, {"machine", "static_dram_j"},
-                {"attributed", "package_j"},     {"attributed", "dram_j"},
+                {answer, "package_j"},           {answer, "dram_j"},
                 {"tracer", "package_j"},         {"tracer", "dram_j"},
         };
         double duration_s = report_machine_s(report); /* what most columns cover */
@@ -126,7 +128,9 @@ static void write_row(struct trace *t, const json_t *report, const json_t *socke
         write_number(out, report_number(socket, "share", "dram_j"));
         write_number(out, report_number(socket, NULL, "cpu_s"));
         write_word(out, report_string(report, "source"));
-        fputs(report_estimated(report) ? "true\n" : "false\n", out);
+        fputs(report_estimated(report) ? ",true," : ",false,", out);
+        write_word(out, strcmp(answer, "share") == 0 ? "additive" : "energat");
+        fputc('\n', out);
 }
 
 void trace_write(struct trace *t, const json_t *report)

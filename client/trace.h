@@ -10,13 +10,14 @@
  *   *_credit_frac         the target's part of busy CPU time, of used memory
  *   total_*_joules        what the socket used
  *   base_*_joules         of this, the idle machine's part
- *   ascribed_*_joules     `attributed` in our words
+ *   ascribed_*_joules     the answer by the model: `attributed`, or the share with additive
  *   tracer_*_joules       what the measurement itself cost, by the same rule
  *   pkg_percent           utilisation of the socket's CPUs in the interval
  *   dram_percent          memory in use on the socket's nodes at the end of the interval
  *   share_*_joules        the additive share
  *   cpu_sec               CPU time of the target on that socket
  *   source, estimated     where the energy comes from
+ *   model                 energat or additive
  */
 #pragma once
 

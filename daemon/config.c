@@ -23,6 +23,8 @@ const struct config_row config_rows[] = {
          .initial = "2.76"},
         {"sampling", "period", TYPE_TIME, FIELD(tick_ns), .min = 1e6, .max = 10e9,
          .initial = "10ms"},
+        {"model", "model", TYPE_CHOICE, TEXT(model), .live = true, .initial = "energat",
+         .choices = "energat additive"},
         {"model", "interval", TYPE_TIME, FIELD(interval_ns), .live = true, .min = 10e6,
          .max = 3600e9, .initial = "1s"},
         {"model", "gamma", TYPE_NUMBER, FIELD(gamma), .live = true, .above_min = true, .max = 1,
@@ -71,12 +73,23 @@ const struct config_row *config_find_row(const char *section, size_t section_len
         return NULL;
 }
 
-int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size)
+static const struct config_row *row_of(const char *key)
 {
         const char *point = strchr(key, '.');
-        const struct config_row *row = point ? config_find_row(key, (size_t)(point - key),
-                                                               point + 1)
-                                             : NULL;
+
+        return point ? config_find_row(key, (size_t)(point - key), point + 1) : NULL;
+}
+
+bool config_has_choice(const char *key, const char *value)
+{
+        const struct config_row *row = row_of(key);
+
+        return row && row->type == TYPE_CHOICE && config_is_choice(row, value);
+}
+
+int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size)
+{
+        const struct config_row *row = row_of(key);
         char buffer[CONFIG_MAX_SHOWN + 4];
         int r;
 

@@ -18,6 +18,7 @@
 #define CONFIG_PATH_MAX 4096
 #define CONFIG_USER_MAX 33 /* login names have 32 bytes at most, useradd(8) */
 #define CONFIG_MAX_KEYS 64
+#define CONFIG_WORD_MAX 16 /* of a key that takes one of several words */
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_OPTION };
 
@@ -29,7 +30,7 @@ struct config_place {
 
 struct config {
         /* [energy] */
-        char source[16];
+        char source[CONFIG_WORD_MAX];
         char powercap_root[CONFIG_PATH_MAX];
         double estimate_idle_w;
         double estimate_busy_w;
@@ -37,17 +38,18 @@ struct config {
         uint64_t tick_ns; /* sampling.period, seconds in the file: 1 ms to 10 s, default 10 ms */
         uint64_t interval_ns; /* model.interval: window of the gamma model, default 1 s */
         /* [model] */
-        double gamma; /* (0, 1], default 0.3 */
-        double delta; /* (0, 1], default 0.2 */
+        char model[CONFIG_WORD_MAX]; /* energat | additive: which value is a report's first */
+        double gamma;                /* (0, 1], default 0.3 */
+        double delta;                /* (0, 1], default 0.2 */
         /* [accounting] */
-        char probe[16];         /* auto | bpf | proc */
-        uint32_t max_processes; /* rows of the BPF table; rounded up to a power of two */
+        char probe[CONFIG_WORD_MAX]; /* auto | bpf | proc */
+        uint32_t max_processes;      /* rows of the BPF table; rounded up to a power of two */
         bool irq;
         /* [server] */
         char socket[CONFIG_PATH_MAX];
         char state_dir[CONFIG_PATH_MAX];
-        char log_level[16];       /* debug | info | notice | warning | err */
-        uint64_t idle_timeout_ns; /* of a connection that asks nothing */
+        char log_level[CONFIG_WORD_MAX]; /* debug | info | notice | warning | err */
+        uint64_t idle_timeout_ns;        /* of a connection that asks nothing */
         /* [access] */
         char access_group[CONFIG_USER_MAX]; /* whose members see everything */
         uint64_t access_interval_ns;        /* others: the finest step */
@@ -76,6 +78,9 @@ int config_parse(struct config *c, FILE *stream, const char *name, FILE *message
  * bad value, `why` says.
  */
 int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size);
+
+/* Is it one of the words that "section.key" takes? */
+bool config_has_choice(const char *key, const char *value);
 
 /* Print every key with its value, as a file that config_parse() reads back to the same values. */
 void config_print(const struct config *c, FILE *out);

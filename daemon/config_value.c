@@ -122,7 +122,7 @@ static int set_text(char *to, const struct config_row *row, const char *value)
         return 0;
 }
 
-static int set_choice(char *to, const struct config_row *row, const char *value)
+bool config_is_choice(const struct config_row *row, const char *value)
 {
         size_t length = strlen(value);
 
@@ -130,10 +130,10 @@ static int set_choice(char *to, const struct config_row *row, const char *value)
                 size_t n = strcspn(p, " ");
 
                 if (n == length && strncmp(p, value, n) == 0)
-                        return set_text(to, row, value);
+                        return true;
                 p += n;
         }
-        return -EINVAL;
+        return false;
 }
 
 /* A comment stands on a line of its own; behind a path it would become a part of it. */
@@ -211,7 +211,7 @@ int config_set_row(struct config *c, const struct config_row *row, const char *v
 
         switch (row->type) {
         case TYPE_CHOICE:
-                return set_choice(to, row, value);
+                return config_is_choice(row, value) ? set_text(to, row, value) : -EINVAL;
         case TYPE_PATH:
                 return set_path(to, row, value);
         case TYPE_NAME:

@@ -41,6 +41,8 @@ const struct config_row *config_find_row(const char *section, size_t section_len
 
 /* 0, or -EINVAL: the text is no value of this key, and *c is unchanged. */
 int config_set_row(struct config *c, const struct config_row *row, const char *value);
+/* Is it one of the words of a TYPE_CHOICE? */
+bool config_is_choice(const struct config_row *row, const char *value);
 /* As it stands in a file. */
 void config_format_row(const struct config *c, const struct config_row *row,
                        char text[CONFIG_PATH_MAX]);

@@ -28,6 +28,7 @@ struct follow {
         uid_t uid;
         pid_t pid; /* as the peer calls it */
         char name[NAME_MAX_BYTES + 1];
+        char model[CONFIG_WORD_MAX]; /* the peer's choice; it changes no number */
         struct letter attach, attached, detach, detached;
         int attach_result;
         bool in_sampler; /* between a successful attach and the farewell */
@@ -125,6 +126,7 @@ static json_t *answer(const struct follow *f, const char *event, const struct re
                                              .topology = f->server->topology,
                                              .pid = f->pid,
                                              .name = f->name,
+                                             .model = f->model,
                                              .gamma = f->target->gamma,
                                              .delta = f->target->delta};
 
@@ -226,6 +228,20 @@ static bool get_number(const json_t *parameters, const char *name, double above,
         return isfinite(*value) && *value > above && *value <= most;
 }
 
+/* An optional word that the configuration's `key` takes, too.  false: it is there and wrong. */
+static bool get_choice(const json_t *parameters, const char *name, const char *key,
+                       const char **value)
+{
+        const json_t *v = json_object_get(parameters, name);
+
+        if (!v || json_is_null(v))
+                return true;
+        if (!json_is_string(v) || !config_has_choice(key, json_string_value(v)))
+                return false;
+        *value = json_string_value(v);
+        return true;
+}
+
 void method_follow(struct call *call)
 {
         const struct config *config = call->server->config;
@@ -235,6 +251,7 @@ void method_follow(struct call *call)
         double gamma = config->gamma, delta = config->delta,
                interval_s = (double)access_default_interval_ns(config, peer) / NS_PER_S;
         double tick_s = (double)config->tick_ns / NS_PER_S;
+        const char *model = config->model;
         struct procfs_status status;
         struct procfs_stat stat;
         struct denial denial;
@@ -249,6 +266,10 @@ void method_follow(struct call *call)
         if (name && !json_is_null(name) &&
             (!json_is_string(name) || json_string_length(name) > NAME_MAX_BYTES)) {
                 call_invalid_parameter(call, "name");
+                return;
+        }
+        if (!get_choice(call->parameters, "model", "model.model", &model)) {
+                call_invalid_parameter(call, "model");
                 return;
         }
         if (!get_number(call->parameters, "gamma", 0, 1, &gamma)) {
@@ -297,6 +318,7 @@ void method_follow(struct call *call)
         f->pid = (pid_t)json_integer_value(pid);
         strcpy(f->name, json_is_string(name) && json_string_length(name) ? json_string_value(name)
                                                                          : stat.comm);
+        snprintf(f->model, sizeof(f->model), "%s", model);
         f->attach.deliver = run_attach;
         f->attached.deliver = on_attached;
         f->detach.deliver = run_detach;

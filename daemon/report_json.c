@@ -246,15 +246,16 @@ json_t *report_json(const struct report_header *h, const struct report *r)
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(
-                "{s:s, s:b, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:i, s:f, s:f, s:s, s:o, s:o, s:o, "
+                "{s:s, s:b, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:i, s:s, s:f, s:f, s:s, s:o, s:o, "
+                "s:o, "
                 "s:o, s:o, s:o, s:o, s:o}",
                 "source", meter_source_name(sampler_meter(h->sampler)), "estimated",
                 meter_estimated(sampler_meter(h->sampler)), "pid", (int)h->pid, "name",
                 json_name(h->name), "time", realtime_of(r->end_ns), "duration_s",
                 (double)(r->end_ns - r->start_ns) / NS_PER_S, "machine_s",
                 (double)r->machine_ns / NS_PER_S, "cpu_s", (double)r->cpu_ns / NS_PER_S,
-                "processes", (int)r->processes, "threads", (int)r->threads, "gamma", h->gamma,
-                "delta", h->delta, "baseline", h->baseline, "attributed",
+                "processes", (int)r->processes, "threads", (int)r->threads, "model", h->model,
+                "gamma", h->gamma, "delta", h->delta, "baseline", h->baseline, "attributed",
                 pair_json(real_or_null(p->known, p->attributed_j),
                           real_or_null(dram, d->attributed_j)),
                 "share",

@@ -13,6 +13,7 @@ struct report_header {
         const struct topology *topology;
         pid_t pid; /* as the peer calls it */
         const char *name;
+        const char *model; /* as model.model calls it */
         double gamma, delta;
         const char *baseline; /* as io.energat calls it */
         const char *lacking;  /* what is missing for it to be learned; NULL: nothing */

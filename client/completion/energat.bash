@@ -48,6 +48,7 @@ _energat() {
         done
         case $before in
         --format) _energat_reply -W "$(_energat_choices "$program" "$verb" --format)" -- "$current" ;;
+        --model) _energat_reply -W 'energat additive' -- "$current" ;;
         --sort) _energat_reply -W 'power energy cpu pid user name' -- "$current" ;;
         --group) _energat_reply -W 'process user unit' -- "$current" ;;
         --user | -u) _energat_reply -u -- "$current" ;;

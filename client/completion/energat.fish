@@ -53,6 +53,7 @@ complete -c energat -n 'not __energat_is_command; and not __energat_verb >/dev/n
 complete -c energat -n '__energat_verb >/dev/null; and not __energat_is_command' \
     -a '(__energat_options)'
 complete -c energat -n '__energat_before --format' -a '(__energat_formats)'
+complete -c energat -n '__energat_before --model' -a 'energat additive'
 complete -c energat -n '__energat_before --sort' -a 'power energy cpu pid user name'
 complete -c energat -n '__energat_before --group' -a 'process user unit'
 complete -c energat -n '__energat_before --user -u' -a '(__fish_complete_users)'

@@ -32,7 +32,7 @@ def interval(second):
     return {
         "source": "powercap", "estimated": False, "pid": 100, "name": HOSTILE[0],
         "time": BEGIN + second, "duration_s": 1.0, "machine_s": 1.0, "processes": 7, "threads": 7,
-        "gamma": 0.3, "delta": 0.2, "baseline": "measured", **part,
+        "model": "energat", "gamma": 0.3, "delta": 0.2, "baseline": "measured", **part,
         "sockets": [{"socket": 0, "busy_s": 1.5, "package_credit": 0.8, "dram_credit": None, **part}],
         "memory": None, "reasons": {"<u>why</u>": "<i>so</i>"}, "warnings": [HOSTILE[1]],
     }

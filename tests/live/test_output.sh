@@ -65,6 +65,41 @@ test_schema() {
         conforms pid "$RIG/out"
 }
 
+# columns NAME: those of a trace, all lines
+columns() {
+        awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i; next }
+                { print $at }' "$RIG/energat_traces_model.csv"
+}
+
+test_model() {
+        LC_ALL=C rig_run run --model additive -- "${SHORT[@]}" 0.2 2>"$RIG/err" </dev/null
+        check "additive: the share stands first, and both are told" equal \
+                "$(grep -oE '^  (attributed|share)' "$RIG/err" | tr -d ' \n')" \
+                shareattributedshareattributed
+        LC_ALL=C rig_run run -- "${SHORT[@]}" 0.2 2>"$RIG/err" </dev/null
+        check "by default what is attributed" equal \
+                "$(grep -oE '^  (attributed|share)' "$RIG/err" | tr -d ' \n')" \
+                attributedshareattributedshare
+        for model in additive energat; do
+                rig_background "${SHORT[@]}" 0.6
+                ENERGAT_MODEL=$model energat pid "$RIG_PID" --name model --output "$RIG" --gamma 0.5 \
+                        --interval 0.2 --format json
+                check "$model: the report says so" equal "$(json "$RIG/out" .model)" "$model"
+                check "$model: and the trace" equal "$(columns model | sort -u)" "$model"
+        done
+        check "energat: ascribed is what is attributed" within \
+                "$(columns ascribed_pkg_joules | awk '{ s += $1 } END { printf "%.6f", s }')" \
+                "$(json "$RIG/out" .attributed.package_j)" 0.01
+        rig_background "${SHORT[@]}" 0.6
+        energat pid "$RIG_PID" --name model --output "$RIG" --interval 0.2 --model additive
+        check "additive: ascribed is the share" equal \
+                "$(columns ascribed_pkg_joules)" "$(columns share_pkg_joules)"
+        rig_run run --model shapley -- true 2>"$RIG/err" </dev/null
+        check "another model is refused" equal "$?" 2
+        check "with those that there are" grep -q "'shapley' is not valid; must be one of: energat additive" \
+                "$RIG/err"
+}
+
 test_locale() {
         local locale=de_DE.UTF-8
         if ! locale -a | grep -qi '^de_DE.utf-\?8$'; then
@@ -272,6 +307,7 @@ test_pipe
 test_bench
 test_record
 test_interrupt
+test_model
 test_locale
 test_bad_files
 test_full_disk

@@ -130,14 +130,18 @@ status() {
 }
 
 test_reload() {
-        configure '[model]\ngamma = 0.5\n[sampling]\nperiod = 20ms\n'
+        configure '[model]\nmodel = additive\ngamma = 0.5\n[sampling]\nperiod = 20ms\n'
         kill -HUP "$RIG_DAEMON_PID"
         check "a key that can take effect does" wait_for 5 logged 'model.gamma is 0.5 now, no longer 0.3'
         check "one that cannot is named" \
                 wait_for 5 logged 'sampling.period stays 10ms until energatd is restarted; the file says 20ms'
         check "clients see that it waits" matches "$(status '.warnings[]')" 'waits for a restart.*sampling.period'
         rig_run run --format json -- true >"$RIG/report.json" </dev/null
-        check "the next report has the new value" equal "$(json "$RIG/report.json" .gamma)" 0.5
+        check "the next report has the new values" \
+                equal "$(json "$RIG/report.json" '"\(.model) \(.gamma)"')" "additive 0.5"
+        rig_run run --model energat --format json -- true >"$RIG/report.json" </dev/null
+        check "but for what it asks for itself" \
+                equal "$(json "$RIG/report.json" '"\(.model) \(.gamma)"')" "energat 0.5"
         configure '[model]\ngamma = banana\n'
         kill -HUP "$RIG_DAEMON_PID"
         check "a bad value is refused, with its place" \

@@ -330,6 +330,31 @@ def follow(daemon):
         require(reply["event"] == "final" and reply["report"]["duration_s"] > 0.5, str(reply))
 
 
+def follow_overrides(daemon):
+    """What one Follow asks for is its own: another of the same process, at the same time, is told
+    the configuration's, and the numbers are those of its own exponents."""
+    with Load() as load:
+        usual, other = daemon.another(), daemon.another()
+        wanted = {usual: ("energat", 0.3, 0.2), other: ("additive", 0.9, 1)}
+        usual.send("Follow", {"pid": load.pid, "interval_s": 0.2}, more=True)
+        other.send("Follow", {"pid": load.pid, "interval_s": 0.3, "model": "additive", "gamma": 0.9,
+                              "delta": 1}, more=True)
+        for stream in wanted:
+            require(stream.receive("Follow")[0]["event"] == "attached", "no attached")
+        for _ in range(3):
+            for stream, (model, gamma, delta) in wanted.items():
+                report = stream.receive("Follow")[0]["report"]
+                require((report["model"], report["gamma"], report["delta"]) == (model, gamma, delta),
+                        str(report))
+                for socket in report["sockets"]:
+                    machine = socket["machine"]
+                    dynamic_j = machine["package_j"] - (machine["static_package_j"] or 0)
+                    model_j = dynamic_j * socket["package_credit"] ** gamma
+                    attributed_j = socket["attributed"]["package_j"]
+                    require(attributed_j > 0 and abs(attributed_j - model_j) < 1e-5,
+                            f"gamma {gamma}: {attributed_j} J, not {model_j} J")
+
+
 def follow_once(daemon):
     """Without "more": the final report only, when the process has gone."""
     with subprocess.Popen(["sleep", "0.5"]) as process:
@@ -416,6 +441,7 @@ def bad_parameters(daemon):
             ("Follow", "pid", 0), ("Follow", "pid", -1), ("Follow", "pid", 2**40),
             ("Follow", "pid", "1"), ("Follow", "pid", None), ("Follow", "name", 7),
             ("Follow", "name", "x" * 1000), ("Follow", "gamma", 0), ("Follow", "gamma", 1.5),
+            ("Follow", "model", "shapley"), ("Follow", "model", ""), ("Follow", "model", 1),
             ("Follow", "gamma", "0.3"), ("Follow", "delta", -1), ("Follow", "delta", []),
             ("Follow", "interval_s", 0), ("Follow", "interval_s", 1e9),
             ("Follow", "interval_s", True), ("Calibrate", "period_s", 0),
@@ -463,7 +489,8 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, totals, check, config, sensors, rows, own_rows, follow, follow_once,
+    describes_itself, unknown_names, status, totals, check, config, sensors, rows, own_rows, follow, follow_overrides,
+    follow_once,
     names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 

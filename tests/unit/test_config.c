@@ -69,6 +69,7 @@ static void defaults_are_those_of_the_design(void **state)
         assert_true(config.estimate_idle_w == 0.74);
         assert_true(config.estimate_busy_w == 2.76);
         assert_int_equal(config.tick_ns, 10000000);
+        assert_string_equal(config.model, "energat");
         assert_int_equal(config.interval_ns, 1000000000);
         assert_true(config.gamma == 0.3);
         assert_true(config.delta == 0.2);
@@ -91,6 +92,7 @@ static void every_key_is_read(void **state)
                                "[sampling]\n"
                                "period = 20ms\n"
                                "[ model ]\n"
+                               "model = additive\n"
                                "interval = 0.5\n"
                                "gamma = 1\n"
                                "delta = .25\n"
@@ -119,6 +121,7 @@ static void every_key_is_read(void **state)
         assert_true(config.estimate_idle_w == 1.5);
         assert_true(config.estimate_busy_w == 12);
         assert_int_equal(config.tick_ns, 20000000);
+        assert_string_equal(config.model, "additive");
         assert_int_equal(config.interval_ns, 500000000);
         assert_true(config.gamma == 1);
         assert_true(config.delta == 0.25);
@@ -206,7 +209,12 @@ static void values_out_of_bounds_are_refused(void **state)
                 {"energy.estimate_idle_w", "-1"},
                 {"energy.estimate_busy_w", "10001"},
                 {"energy.estimate_busy_w", "1,5"},
+                {"model.model", "shapley"},
+                {"model.model", "Energat"},
+                {"model.model", "energat additive"},
                 {"model.gamma", "0"},
+                {"model.gamma", "nan"},
+                {"model.interval", "nan"},
                 {"model.gamma", "1.01"},
                 {"model.delta", "0.0"},
                 {"model.delta", "x"},
@@ -300,11 +308,27 @@ static void one_error_leaves_the_whole_configuration_alone(void **state)
         assert_refused("[model]\ngamma = 0.5\n[server]\nlog_level = loud\n", "log_level");
 }
 
+static void a_bad_word_is_refused_with_those_that_there_are(void **state)
+{
+        char why[256];
+
+        assert_refused("[model]\nmodel = shapley\n",
+                       "test.conf:2: model.model: 'shapley' is not valid; must be one of: energat "
+                       "additive");
+        assert_int_equal(config_set(&config, "model.model", "x", why, sizeof(why)), -EINVAL);
+        assert_non_null(strstr(why, "one of: energat additive"));
+        assert_true(config_has_choice("model.model", "additive"));
+        assert_false(config_has_choice("model.model", "additiv"));
+        assert_false(config_has_choice("model.model", ""));
+        assert_false(config_has_choice("model.gamma", "0.3"));
+        assert_false(config_has_choice("model", "energat"));
+}
+
 static void unknown_keys_and_sections_are_warnings(void **state)
 {
         assert_int_equal(parse("[model]\nalpha = 1\ngamma = 0.5\n[weather]\nrain = 1\n"), 0);
         assert_messages("test.conf:2: model.alpha: unknown key, ignored; keys of this section: "
-                        "interval, gamma, delta\n"
+                        "model, interval, gamma, delta\n"
                         "test.conf:5: weather.rain: unknown key, ignored; sections: "
                         "energy, sampling, model, accounting, server, access, daemon\n");
         assert_true(config.gamma == 0.5);
@@ -579,6 +603,7 @@ int main(void)
                 TEST(an_error_names_file_line_and_key),
                 TEST(every_error_of_a_file_is_told),
                 TEST(one_error_leaves_the_whole_configuration_alone),
+                TEST(a_bad_word_is_refused_with_those_that_there_are),
                 TEST(unknown_keys_and_sections_are_warnings),
                 TEST(what_may_be_meant_is_suggested),
                 TEST(each_value_knows_where_it_comes_from),

@@ -281,6 +281,7 @@ static json_t *checked_report(const struct report *r)
                                              .topology = &topology,
                                              .pid = 4321,
                                              .name = target_name,
+                                             .model = "additive",
                                              .gamma = 0.3,
                                              .delta = 0.2,
                                              .baseline = "known"};
@@ -323,6 +324,7 @@ static void a_report_has_exactly_the_declared_fields(void **state)
         double n = topology.nsockets;
 
         /* and what is known has its value */
+        assert_string_equal(json_string_value(json_object_get(json, "model")), "additive");
         assert_true(fabs(number_at(json, "share", "package_j") - 5 * n) < 1e-9);
         assert_true(fabs(number_at(json, "attributed", "dram_j") - 13.2 * n) < 1e-9);
         assert_true(fabs(number_at(json, "machine", "package_j") - 40 * n) < 1e-9);
