@@ -15,8 +15,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "atomic_file.h"
+
 #define FORMAT_VERSION 1
-#define TEMPORARY_FILE "." BASELINE_FILE ".new"
+#define FILE_MODE      0644            /* clients may read what the idle machine uses */
 #define MAX_FILE_BYTES (1024UL * 1024) /* 32 sockets need below 8 KiB */
 #define MAX_POWER_W    100e3 /* of a domain: far above any, so that a wrong unit is found */
 #define REAL_DIGITS    12    /* nanowatts of a package; no meter tells as much */
@@ -140,37 +142,6 @@ void baseline_describe_machine(struct baseline *b)
         if (uname(&uts) == 0)
                 snprintf(b->kernel, sizeof(b->kernel), "%s", uts.release);
         describe_governor(b);
-}
-
-/* A whole small file; -EINVAL when it is larger than any baseline. */
-static int read_file(const char *path, char **ret, size_t *length)
-{
-        cleanup_fd int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        cleanup_free char *text = NULL;
-        size_t used = 0;
-
-        if (fd < 0)
-                return -errno;
-        text = malloc(MAX_FILE_BYTES);
-        if (!text)
-                return -ENOMEM;
-        for (;;) {
-                ssize_t n = read(fd, text + used, MAX_FILE_BYTES - used);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                used += (size_t)n;
-                if (used == MAX_FILE_BYTES)
-                        return -EINVAL;
-        }
-        *ret = text;
-        text = NULL;
-        *length = used;
-        return 0;
 }
 
 /* Where loading says what is wrong. */
@@ -348,10 +319,12 @@ int baseline_load(struct baseline *b, const char *dir, const struct topology *to
         *why = '\0';
         if (r == 0) {
                 c.path = path;
-                r = read_file(path, &text, &length);
+                r = atomic_file_read(AT_FDCWD, path, 0, MAX_FILE_BYTES, &text, &length);
         }
-        if (r == -EINVAL)
+        if (r == -EFBIG)
                 return complain(&c, "it is larger than %lu bytes", MAX_FILE_BYTES);
+        if (r == -EINVAL)
+                return complain(&c, "it is no regular file");
         if (r < 0) {
                 snprintf(why, why_size, "%s/%s: cannot be read: %s; %s", dir, BASELINE_FILE,
                          strerror(-r), r == -ENOENT ? REMEDY : "check its permissions");
@@ -409,48 +382,6 @@ static json_t *to_json(const struct baseline *b)
         return root;
 }
 
-static int write_all(int fd, const char *text, size_t length)
-{
-        while (length > 0) {
-                ssize_t n = write(fd, text, length);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                text += n;
-                length -= (size_t)n;
-        }
-        return 0;
-}
-
-/* Write and rename below dirfd.  On failure no temporary file is left. */
-static int replace_file(int dirfd, const char *text, size_t length)
-{
-        cleanup_fd int fd = -1;
-        int r;
-
-        /* one that a crash left; there is one writer */
-        if (unlinkat(dirfd, TEMPORARY_FILE, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dirfd, TEMPORARY_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, text, length);
-        /* whatever the umask: clients may read what the idle machine uses */
-        if (r == 0 && fchmod(fd, 0644) < 0)
-                r = -errno;
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
-        if (r == 0 && renameat(dirfd, TEMPORARY_FILE, dirfd, BASELINE_FILE) < 0)
-                r = -errno;
-        if (r < 0) {
-                unlinkat(dirfd, TEMPORARY_FILE, 0);
-                return r;
-        }
-        return fsync(dirfd) < 0 ? -errno : 0;
-}
-
 int baseline_save(const struct baseline *b, const char *dir, char *why, size_t why_size)
 {
         cleanup_fd int dirfd = -1;
@@ -469,7 +400,7 @@ int baseline_save(const struct baseline *b, const char *dir, char *why, size_t w
         length = strlen(text);
         text[length++] = '\n'; /* in place of the NUL, which is not needed any more */
         dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        r = dirfd < 0 ? -errno : replace_file(dirfd, text, length);
+        r = dirfd < 0 ? -errno : atomic_file_replace(dirfd, BASELINE_FILE, FILE_MODE, text, length);
         if (r < 0)
                 snprintf(why, why_size, "%s/%s: cannot be written: %s", dir, BASELINE_FILE,
                          strerror(-r));

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TEMPORARY_FILE STATE_FILE ".new"
-#define FILE_MODE      0600
-#define MAX_ASIDE      1000 /* of one second */
+#include "atomic_file.h"
+
+#define FILE_MODE 0600
+#define MAX_ASIDE 1000 /* of one second */
 
 #define cleanup_fd   __attribute__((cleanup(close_fdp)))
 #define cleanup_free __attribute__((cleanup(free_charp)))
@@ -36,41 +36,6 @@ static int open_dir(const char *dir)
 }
 
 /* ---- reading ---- */
-
-/* All of a regular file.  -EFBIG: it is longer than any of ours. */
-static int read_file(int dirfd, char **ret, size_t *length)
-{
-        cleanup_fd int fd = openat(dirfd, STATE_FILE,
-                                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        cleanup_free char *text = NULL;
-        struct stat st;
-
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EINVAL;
-        text = malloc(STATE_MAX_BYTES + 1);
-        if (!text)
-                return -ENOMEM;
-        *length = 0;
-        while (*length <= STATE_MAX_BYTES) {
-                ssize_t n = read(fd, text + *length, STATE_MAX_BYTES + 1 - *length);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0) {
-                        *ret = text;
-                        text = NULL;
-                        return 0;
-                }
-                *length += (size_t)n;
-        }
-        return -EFBIG;
-}
 
 /* Give what is there another name, which no file has. */
 static int set_aside(int dirfd, char *name, size_t size)
@@ -102,7 +67,7 @@ int state_load(struct state *state, const char *dir, char *why, size_t why_size)
                 snprintf(why, why_size, "%s: cannot be opened: %s", dir, strerror(-dirfd));
                 return dirfd;
         }
-        r = read_file(dirfd, &text, &length);
+        r = atomic_file_read(dirfd, STATE_FILE, O_NOFOLLOW, STATE_MAX_BYTES, &text, &length);
         if (r == -ENOENT || r == -ENOMEM)
                 return r;
         if (r < 0)
@@ -124,44 +89,6 @@ int state_load(struct state *state, const char *dir, char *why, size_t why_size)
 
 /* ---- writing ---- */
 
-static int write_all(int fd, const char *text, size_t length)
-{
-        while (length > 0) {
-                ssize_t n = write(fd, text, length);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                text += n;
-                length -= (size_t)n;
-        }
-        return 0;
-}
-
-static int replace_file(int dirfd, const char *text, size_t length)
-{
-        cleanup_fd int fd = -1;
-        int r;
-
-        /* one that a crash left; there is one writer */
-        if (unlinkat(dirfd, TEMPORARY_FILE, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dirfd, TEMPORARY_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, text, length);
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
-        if (r == 0 && renameat(dirfd, TEMPORARY_FILE, dirfd, STATE_FILE) < 0)
-                r = -errno;
-        if (r < 0)
-                unlinkat(dirfd, TEMPORARY_FILE, 0);
-        else if (fsync(dirfd) < 0)
-                r = -errno;
-        return r;
-}
-
 int state_save(const struct state *state, const char *dir)
 {
         cleanup_fd int dirfd = open_dir(dir);
@@ -172,5 +99,5 @@ int state_save(const struct state *state, const char *dir)
         if (dirfd < 0)
                 return dirfd;
         r = state_encode(state, &text, &length);
-        return r < 0 ? r : replace_file(dirfd, text, length);
+        return r < 0 ? r : atomic_file_replace(dirfd, STATE_FILE, FILE_MODE, text, length);
 }

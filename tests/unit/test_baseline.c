@@ -237,9 +237,17 @@ static void no_file_is_enoent_and_says_what_to_do(void **state)
         assert_non_null(strstr(why, "energat --basepower"));
 }
 
-static void a_file_without_end_is_refused(void **state)
+static void what_is_no_file_is_refused(void **state)
 {
         assert_int_equal(symlink("/dev/zero", tree_path(&tree, BASELINE_FILE)), 0);
+        assert_int_equal(load("powercap"), -EINVAL);
+        assert_non_null(strstr(why, "no regular file"));
+}
+
+static void a_file_that_is_too_large_is_refused(void **state)
+{
+        tree_write(&tree, BASELINE_FILE, "{");
+        assert_int_equal(truncate(tree_path(&tree, BASELINE_FILE), 2 << 20), 0);
         assert_int_equal(load("powercap"), -EINVAL);
         assert_non_null(strstr(why, "larger than"));
 }
@@ -325,7 +333,8 @@ int main(void)
                 TEST(another_kernel_is_the_same_machine),
                 TEST(a_baseline_belongs_to_its_source),
                 TEST(no_file_is_enoent_and_says_what_to_do),
-                TEST(a_file_without_end_is_refused),
+                TEST(what_is_no_file_is_refused),
+                TEST(a_file_that_is_too_large_is_refused),
                 TEST(saving_replaces_the_file_whole),
                 TEST(a_failure_to_save_leaves_what_was_there),
                 TEST(this_machine_is_described),
