@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define NS_PER_S 1e9
+#include "clock.h"
 
 void access_follow(struct denial *denial, const struct config *config, const struct peer *peer,
                    const struct procfs_status *process, uint64_t interval_ns)

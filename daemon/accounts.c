@@ -83,6 +83,15 @@ bool accounts_have_baseline(const struct accounts *a)
         return true;
 }
 
+uint64_t all_slots_ns(const struct accounts *a, const uint64_t *by_slot)
+{
+        uint64_t ns = 0;
+
+        for (unsigned int slot = 0; slot < a->nslots + 1; slot++)
+                ns += by_slot[slot];
+        return ns;
+}
+
 uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
                          unsigned int nslots)
 {

@@ -91,7 +91,9 @@ static inline uint64_t *busy_sum(const struct accounts *a, uint64_t *sums, unsig
         return &sums[(size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + slot];
 }
 
-/* Sum of the nanoseconds in `by_slot` over the slots behind an account. */
+/* Sum of the nanoseconds in `by_slot`, those on CPUs of no known slot included. */
+uint64_t all_slots_ns(const struct accounts *a, const uint64_t *by_slot);
+/* The same over the slots behind an account. */
 uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
                          unsigned int nslots);
 

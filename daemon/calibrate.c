@@ -14,11 +14,11 @@
 #include "access.h"
 #include "baseline.h"
 #include "calibrate.h"
+#include "clock.h"
 #include "log.h"
 #include "report_json.h"
 #include "server.h"
 
-#define NS_PER_S          1e9
 #define DEFAULT_PERIOD_S  2.0
 #define ONLINE_DEFAULT_S  120.0 /* what the learner looks back on */
 #define DEFAULT_WINDOWS   5

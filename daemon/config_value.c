@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define MAX_DECIMALS   20 /* format_number() gives them all back */
 #define NUMBER_LETTERS "0123456789."
 
@@ -67,8 +69,8 @@ static bool within(const struct config_row *row, double value)
 
 void config_format_time(uint64_t ns, char *text, size_t size)
 {
-        if (ns % 1000000000 == 0)
-                snprintf(text, size, "%" PRIu64 "s", ns / 1000000000);
+        if (ns % NS_PER_S == 0)
+                snprintf(text, size, "%" PRIu64 "s", ns / NS_PER_S);
         else if (ns % 1000000 == 0)
                 snprintf(text, size, "%" PRIu64 "ms", ns / 1000000);
         else if (ns % 1000 == 0)

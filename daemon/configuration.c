@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "server.h"
 
@@ -151,7 +152,7 @@ static int check_together(const struct configuration *c, const struct config *co
         append(problem,
                "model.interval: is shorter than the sampling.period in force, %g s, which only a "
                "restart can change",
-               (double)c->config.tick_ns / 1e9);
+               (double)c->config.tick_ns / NS_PER_S);
         return -EINVAL;
 }
 

@@ -17,12 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "probe.h"
 #include "probe.skel.h"
 #include "rows.h"
 
-#define NS_PER_S          1000000000ull
 #define CACHE_LINE        64u
 #define ROWS_MIN          1024u
 #define ROWS_MAX          (1u << 22) /* the kernel's PID_MAX_LIMIT: more processes cannot be */
@@ -52,14 +52,6 @@ struct bpf_accounting {
         uint64_t unseen_switches; /* at the last adoption */
         char description[64];
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* Let the kernel charge the threads that are running now. */
 static int running_charge(struct bpf_accounting *b)

@@ -24,9 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "procfs.h"
 
-#define NS_PER_S       1000000000ull
 #define LOOK_PERIOD_NS 250000000ull
 #define TABLE_SIZE     65536u /* power of two; more processes share chains */
 /* /proc/stat counts in clock ticks, per CPU: less than this is rounding. */
@@ -60,14 +60,6 @@ struct proc_accounting {
         uint64_t idle_ns;
         bool started;
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t ticks_to_ns(const struct proc_accounting *p, uint64_t ticks)
 {

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "access.h"
+#include "clock.h"
 #include "memory.h"
 #include "report_json.h"
 #include "server.h"
 
 #define NAME_MAX_BYTES 256
 #define MAX_INTERVAL_S 86400.0
-#define NS_PER_S       1e9
 
 /*
  * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter of ours

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "state_file.h"
 
@@ -21,7 +22,6 @@
 #define PHASE_US    20000ull  /* behind the tick that is a mark */
 #define ACCURACY_US 1000ull
 #define WRITER_NICE 5
-#define NS_PER_S    1e9
 #define LATE_S      5.0 /* older than this, and the disk hangs */
 #define BOOT_ID     "/proc/sys/kernel/random/boot_id"
 
@@ -60,14 +60,6 @@ struct keeper {
         int error;          /* of the last write, or 0 */
         uint64_t saved_ns;  /* boottime_ns of what is on disk; 0: nothing yet */
 };
-
-static uint64_t boottime_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* ---- the writer ---- */
 
@@ -222,7 +214,7 @@ double keeper_age_s(const struct keeper *k)
         pthread_mutex_lock(&mutable->mutex);
         saved_ns = k->saved_ns;
         pthread_mutex_unlock(&mutable->mutex);
-        return saved_ns ? (double)(boottime_ns() - saved_ns) / NS_PER_S : NAN;
+        return saved_ns ? (double)(clock_ns(CLOCK_BOOTTIME) - saved_ns) / NS_PER_S : NAN;
 }
 
 void keeper_problems(const struct keeper *k, json_t *warnings)

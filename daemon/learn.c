@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "regress.h"
 
-#define NS_PER_S    1e9
 #define POINTS      240 /* two minutes */
 #define FIT_EVERY   10  /* points */
 #define ACCURACY_US 10000

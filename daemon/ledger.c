@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NS_PER_S UINT64_C(1000000000)
+#include "clock.h"
 
 /* Interrupts, and what was busy without a process that was met. */
 static uint64_t unowned_sum_ns(const struct cputime_totals *totals, unsigned int slot)

@@ -2,12 +2,11 @@
 #include "liveness.h"
 
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define NS_PER_US 1000ull
-#define NS_PER_S  1e9
 /* Questions in a watchdog's time: one may be late without harm. */
 #define QUESTIONS  4
 #define UNANSWERED 2
@@ -17,14 +16,6 @@
 static struct liveness *liveness_of(struct letter *letter, size_t offset)
 {
         return (struct liveness *)(void *)((char *)letter - offset);
-}
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
 /* In the sampler. */

@@ -10,10 +10,10 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "baseline.h"
+#include "clock.h"
 #include "configuration.h"
 #include "directory.h"
 #include "hotplug.h"
@@ -253,13 +253,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         struct server *server = userdata;
         struct life *life = (struct life *)(void *)((char *)server->configuration -
                                                     offsetof(struct life, configuration));
-        struct timespec now;
 
         (void)source;
         (void)info;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration again",
-                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the configuration again",
+                   (unsigned long long)(monotonic_ns() / 1000));
         (void)configuration_reload(&life->configuration); /* which says all */
         notify_status(life, server, "READY=1\n");
         return 0;

@@ -10,14 +10,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "memory_read.h"
 #include "memory_table.h"
 
-#define NS_PER_S      UINT64_C(1000000000)
 #define PERIOD_NS     NS_PER_S            /* of rounds while nobody is followed */
 #define FOLLOWING_NS  UINT64_C(200000000) /* and while somebody is */
 #define MIN_PAUSE_NS  UINT64_C(100000000) /* between rounds, however often they are asked for */
@@ -54,19 +53,6 @@ struct memory {
         struct budget rounds, exact;
         bool denied_told;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-        struct timespec t;
-
-        clock_gettime(clock, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t now_ns(void)
-{
-        return clock_ns(CLOCK_MONOTONIC);
-}
 
 static void budget_spend(struct budget *b, uint64_t start_ns, uint64_t cpu_ns)
 {
@@ -193,7 +179,7 @@ static void read_exact(struct memory *m, size_t i)
         if (r == 0 && m->nnodes > 1)
                 r = memory_read_nodes(PROC, k->id.pid, pages, m->nnodes);
         if (r < 0) {
-                k->failed_ns = now_ns();
+                k->failed_ns = monotonic_ns();
                 if (r == -EACCES && !m->denied_told) {
                         m->denied_told = true;
                         log_warning("memory of process %d cannot be read exactly: %s; its resident "
@@ -205,7 +191,7 @@ static void read_exact(struct memory *m, size_t i)
         for (unsigned int node = 0; node < m->nnodes; node++)
                 if (m->node_account[node] >= 0)
                         by_account[m->node_account[node]] += m->nnodes == 1 ? 1 : pages[node];
-        memory_table_exact(&m->table, i, now_ns(), bytes, by_account);
+        memory_table_exact(&m->table, i, monotonic_ns(), bytes, by_account);
 }
 
 /* As many exact readings, the oldest first, as the budget has room for in a period. */
@@ -287,7 +273,7 @@ static int fill_holdings(struct memory *m)
 
 static void one_round(struct memory *m)
 {
-        uint64_t start_ns = now_ns(), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), exact_ns;
+        uint64_t start_ns = monotonic_ns(), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), exact_ns;
 
         ask_sampler(m, &m->list);
         if (memory_table_update(&m->table, m->processes, m->nprocesses, m->cpu_parts) < 0)
@@ -311,7 +297,7 @@ static void wait_for_next(struct memory *m, uint64_t start_ns)
         while (!stopping(m)) {
                 uint64_t until_ns = due_ns > m->rounds.ready_ns ? due_ns : m->rounds.ready_ns;
 
-                now = now_ns();
+                now = monotonic_ns();
                 if (now >= until_ns)
                         return;
                 if (poll(&wait, 1, (int)((until_ns - now) / 1000000) + 1) > 0) {
@@ -327,7 +313,7 @@ static void *run(void *arg)
 
         prctl(PR_SET_NAME, "energatd/memory");
         while (!stopping(m)) {
-                uint64_t start_ns = now_ns();
+                uint64_t start_ns = monotonic_ns();
 
                 one_round(m);
                 wait_for_next(m, start_ns);

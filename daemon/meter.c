@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "counter.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 /* RAPL counters move every millisecond, also those of an idle package. */
 #define METER_STUCK_NS (2 * NS_PER_S)
@@ -55,14 +53,6 @@ struct meter {
         uint64_t moved_ns; /* when any counter was last seen to move */
         char passed_over[WHY_MAX];
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* Append to a string of `size` bytes; what does not fit is left out. */
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "clock.h"
 #include "log.h"
 #include "procfs.h"
 #include "row_copy.h"
 #include "server.h"
 
-#define PROC     "/proc"
-#define NS_PER_S 1000000000ull
+#define PROC "/proc"
 
 /* One who waits for them. */
 struct asker {
@@ -161,14 +161,6 @@ static struct own_rows *own_rows_new(struct server *s)
 }
 
 /* CLOCK_MONOTONIC, as the sampler's moments are. */
-static uint64_t now_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Wait for the processes of a moment from now on: one look serves all who ask meanwhile. */
 static int ask(struct server *s, struct call *call)
 {
@@ -194,7 +186,7 @@ void method_own_rows(struct call *call)
 {
         struct server *s = call->server;
 
-        if (s->own_rows && now_ns() < s->own_rows->now_ns + s->config->access_interval_ns)
+        if (s->own_rows && monotonic_ns() < s->own_rows->now_ns + s->config->access_interval_ns)
                 answer(call, s->own_rows);
         else if (ask(s, call) < 0)
                 call_error(call, "io.energat.Failed",

@@ -3,9 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
-#define NS_PER_S 1e9
+#include "clock.h"
+
 /* Fewer missed ticks than one in a hundred are what any busy machine has; they are in the status.
  */
 #define MISSED_WORTH_SAYING 100
@@ -178,12 +178,9 @@ static json_t *socket_json(const struct report_header *h, const struct report *r
 
 static double realtime_of(uint64_t monotonic)
 {
-        struct timespec real, mono;
+        uint64_t ago_ns = monotonic_ns() - monotonic;
 
-        clock_gettime(CLOCK_REALTIME, &real);
-        clock_gettime(CLOCK_MONOTONIC, &mono);
-        return (double)(real.tv_sec - mono.tv_sec) +
-               (double)(real.tv_nsec - mono.tv_nsec) / NS_PER_S + (double)monotonic / NS_PER_S;
+        return (double)(clock_ns(CLOCK_REALTIME) - ago_ns) / NS_PER_S;
 }
 
 static void warnings_of_totals(json_t *warnings, const struct total totals[], uint64_t ticks)

@@ -3,18 +3,8 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "report_json.h"
-
-#define NS_PER_S 1e9
-
-static uint64_t sum(const uint64_t *values, unsigned int n)
-{
-        uint64_t total = 0;
-
-        for (unsigned int i = 0; i < n; i++)
-                total += values[i];
-        return total;
-}
 
 void row_nodes_init(struct row_nodes *nodes, const struct topology *topology)
 {
@@ -47,7 +37,7 @@ void row_copy_of(struct row_copy *row, const struct process *p, const struct acc
         *row = (struct row_copy){.pid = p->pid,
                                  .ppid = p->parent ? p->parent->pid : 0,
                                  .start_ns = p->start_ns,
-                                 .cpu_ns = sum(p->cpu_ns, a->nslots + 1),
+                                 .cpu_ns = all_slots_ns(a, p->cpu_ns),
                                  .threads = p->threads,
                                  .kernel = p->kernel,
                                  .node_cpu_ns = node_cpu_ns};

@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "clock_watch.h"
 #include "log.h"
 
-#define NS_PER_S 1000000000ull
 /* A counter that the highest power takes round in fewer ticks may do it twice unseen when one is
  * late. */
 #define WRAP_TICKS 2
@@ -46,19 +46,6 @@ struct sampler {
         uint64_t second_ns; /* when the views were made */
         struct domain_view views[SOURCE_MAX_DOMAINS];
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-        struct timespec t;
-
-        clock_gettime(clock, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t monotonic_ns(void)
-{
-        return clock_ns(CLOCK_MONOTONIC);
-}
 
 /* ---- domains ---- */
 
@@ -418,10 +405,8 @@ int sampler_start(struct sampler *s)
         for (size_t i = 0; i < s->tick.ndomains; i++)
                 s->views[i].power_w = NAN;
         first = (monotonic_ns() / s->tick_ns + 1) * s->tick_ns;
-        every.it_value.tv_sec = (time_t)(first / NS_PER_S);
-        every.it_value.tv_nsec = (long)(first % NS_PER_S);
-        every.it_interval.tv_sec = (time_t)(s->tick_ns / NS_PER_S);
-        every.it_interval.tv_nsec = (long)(s->tick_ns % NS_PER_S);
+        every.it_value = clock_timespec(first);
+        every.it_interval = clock_timespec(s->tick_ns);
         if (timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &every, NULL) < 0)
                 return -errno;
         r = thread_make(s);

@@ -13,11 +13,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "counter.h"
 #include "log.h"
 #include "server.h"
 
-#define NS_PER_S    1000000000ull
 #define SURVEY_NS   NS_PER_S
 #define FAST_NS     300000000ull /* the part of it in which every change is looked for */
 #define POLL_NS     200000ull    /* RAPL changes about every millisecond */
@@ -44,17 +44,9 @@ struct survey {
         json_t *result;
 };
 
-static uint64_t monotonic_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 static void sleep_until(uint64_t ns)
 {
-        struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+        const struct timespec t = clock_timespec(ns);
 
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
                 ;

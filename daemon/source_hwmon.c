@@ -17,13 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "hwmon_sensors.h"
 #include "sysfs.h"
 
-#define NS_PER_S         UINT64_C(1000000000)
 #define REOPEN_PERIOD_NS NS_PER_S
 #define OTHER_PERIOD_NS  (NS_PER_S / 10)
 #define MAX_STEP_NS      (15 * NS_PER_S) /* the longest tick is 10 s */
@@ -52,14 +51,6 @@ struct source {
         struct domain domains[SOURCE_MAX_DOMAINS];
         struct sensor sensors[SOURCE_MAX_DOMAINS];
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* A number that is below 0 is one, and no power or energy: of a battery that is being charged. */
 static int parse_value(char *text, size_t length, uint64_t *ret)

@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cpulist.h"
 #include "msr_model.h"
 #include "rapl_domain.h"
@@ -30,7 +30,7 @@
 #define UJ_PER_J         UINT64_C(1000000)
 #define COUNTER_MODULUS  (UINT64_C(1) << MSR_COUNTER_BITS)
 #define COUNTER_MASK     (COUNTER_MODULUS - 1)
-#define REOPEN_PERIOD_NS UINT64_C(1000000000)
+#define REOPEN_PERIOD_NS NS_PER_S
 #define CORES_PERIOD_NS  UINT64_C(500000000)
 
 /* Energy units: bits 12:8 of the unit register (Intel SDM vol. 3B 15.10.1, AMD PPR). */
@@ -77,14 +77,6 @@ struct source {
         struct domain domains[SOURCE_MAX_DOMAINS];
         size_t n;
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 static int open_cpu(const struct source *s, unsigned int cpu)
 {

@@ -20,14 +20,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "perf_pmu.h"
 #include "rapl_domain.h"
 
 #define MAX_GROUPS       TOPOLOGY_MAX_SLOTS
-#define REOPEN_PERIOD_NS UINT64_C(1000000000)
+#define REOPEN_PERIOD_NS NS_PER_S
 
 /* Between readings this far apart an event's time moves, if it runs at all. */
 #define RUNNING_NS UINT64_C(1000000)
@@ -78,14 +78,6 @@ struct group_values {
                 uint64_t value, id;
         } values[PERF_PMU_MAX_EVENTS];
 };
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 static int open_event(const struct source *s, struct counter *c, struct group *g)
 {

@@ -14,16 +14,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "powercap_zones.h"
 
 #define MAX_DIGITS       20 /* of UINT64_MAX */
 #define COUNTER_BYTES    32 /* a counter's file: the digits, a newline, some spaces */
 #define STEADY_READS     4
 #define RAN_EMPTY        1 /* not an errno: the kernel has its own ENODATA */
-#define REOPEN_PERIOD_NS UINT64_C(1000000000)
+#define REOPEN_PERIOD_NS NS_PER_S
 
 #define NO_METER " (a virtual machine, or the kernel module intel_rapl_msr is not loaded)"
 
@@ -58,14 +58,6 @@ static void close_fd(int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
-}
-
-static uint64_t monotonic_ns(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
 /* Up to 20 digits, then nothing but spaces and newlines. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "access.h"
+#include "clock.h"
 #include "configuration.h"
 #include "keeper.h"
 #include "learn.h"
@@ -16,7 +17,6 @@
 #include "row_copy.h"
 #include "server.h"
 
-#define NS_PER_S             1e9
 #define UNREADABLE_BY_OTHERS 0044
 
 /* A question to the sampler: what it holds is copied in its thread and answered in ours. */
@@ -60,15 +60,6 @@ static void on_gone(struct call *call)
 
 /* ---- in the sampler ---- */
 
-static uint64_t sum(const uint64_t *values, unsigned int n)
-{
-        uint64_t total = 0;
-
-        for (unsigned int i = 0; i < n; i++)
-                total += values[i];
-        return total;
-}
-
 static void copy_row(const struct process *p, void *arg)
 {
         struct look *look = arg;
@@ -84,11 +75,11 @@ static void copy_row(const struct process *p, void *arg)
 /* Those that have gone, and those that have since the last tick. */
 static void copy_exited(struct look *look, const struct accounts *a, const struct processes *ps)
 {
-        look->exited = (struct row_copy){.cpu_ns = sum(ps->exited.cpu_ns, a->nslots + 1)};
+        look->exited = (struct row_copy){.cpu_ns = all_slots_ns(a, ps->exited.cpu_ns)};
         row_copy_shares(&look->exited, ps->exited.share_uj, a);
         look->exited_count = ps->exited.count;
         for (const struct process *p = ps->graveyard; p; p = p->next_sibling) {
-                look->exited.cpu_ns += sum(p->cpu_ns, a->nslots + 1);
+                look->exited.cpu_ns += all_slots_ns(a, p->cpu_ns);
                 row_copy_shares(&look->exited, p->share_uj, a);
                 look->exited_count++;
         }
@@ -347,31 +338,31 @@ static void answer_rows(struct look *look)
         snprintf(look->exited.comm, sizeof(look->exited.comm), "(exited)");
         call_reply(
                 look->call,
-                json_pack("{s:f, s:o, s:o, s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, "
-                          "s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}, s:o}",
-                          "uptime_s", (double)(look->now_ns - look->started_ns) / NS_PER_S, "nodes",
-                          row_nodes_json(&look->nodes), "sockets", sockets_json(look), "rows", rows,
-                          "exited", row_copy_json(&look->exited, &look->nodes), "exited_count",
-                          (json_int_t)look->exited_count, "cpu_s",
-                          (double)sum(t->busy_ns, a->nslots + 1) / NS_PER_S, "idle_s",
-                          number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
-                          number_or_null(t->irq_known,
-                                         (double)sum(t->irq_ns, a->nslots + 1) / NS_PER_S),
-                          "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
-                          (double)sum(t->nobody_ns, a->nslots + 1) / NS_PER_S, "lost_s",
-                          (double)look->losses.lost_ns / NS_PER_S, "wall_s",
-                          (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
-                          "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
-                          "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
-                          "static_package_j",
-                          json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
-                                      fixed[ENERGY_PACKAGE]),
-                          "static_dram_j",
-                          json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
-                          "unattributed", "package_j",
-                          json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
-                          json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
-                          all_warnings(look)),
+                json_pack(
+                        "{s:f, s:o, s:o, s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, "
+                        "s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}, s:o}",
+                        "uptime_s", (double)(look->now_ns - look->started_ns) / NS_PER_S, "nodes",
+                        row_nodes_json(&look->nodes), "sockets", sockets_json(look), "rows", rows,
+                        "exited", row_copy_json(&look->exited, &look->nodes), "exited_count",
+                        (json_int_t)look->exited_count, "cpu_s",
+                        (double)all_slots_ns(a, t->busy_ns) / NS_PER_S, "idle_s",
+                        number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
+                        number_or_null(t->irq_known, (double)all_slots_ns(a, t->irq_ns) / NS_PER_S),
+                        "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
+                        (double)all_slots_ns(a, t->nobody_ns) / NS_PER_S, "lost_s",
+                        (double)look->losses.lost_ns / NS_PER_S, "wall_s",
+                        (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
+                        "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
+                        "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
+                        "static_package_j",
+                        json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
+                                    fixed[ENERGY_PACKAGE]),
+                        "static_dram_j",
+                        json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
+                        "unattributed", "package_j",
+                        json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
+                        json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
+                        all_warnings(look)),
                 false);
 }
 

@@ -3,11 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "counter.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 /* What a domain may draw where nothing has been seen of it, and how far above the highest power
  * seen it may go: as in meter.c, which judges steps of a counter in the same way. */
@@ -17,23 +15,14 @@
 
 /* ---- what is counted ---- */
 
-static uint64_t sum(const uint64_t *values, unsigned int n)
-{
-        uint64_t total = 0;
-
-        for (unsigned int i = 0; i < n; i++)
-                total += values[i];
-        return total;
-}
-
 static void take_cpu_time(struct totals_live *live, const struct sampler *s)
 {
         const struct cputime_totals *t = cputime_totals(sampler_cputime(s));
-        unsigned int cells = sampler_accounts(s)->nslots + 1;
+        const struct accounts *a = sampler_accounts(s);
 
-        live->busy_ns = sum(t->busy_ns, cells);
-        live->nobody_ns = sum(t->nobody_ns, cells);
-        live->irq_ns = t->irq_known ? sum(t->irq_ns, cells) : 0;
+        live->busy_ns = all_slots_ns(a, t->busy_ns);
+        live->nobody_ns = all_slots_ns(a, t->nobody_ns);
+        live->irq_ns = t->irq_known ? all_slots_ns(a, t->irq_ns) : 0;
         live->idle_ns = t->idle_known ? t->idle_ns : 0;
         live->irq_known = t->irq_known;
         live->idle_known = t->idle_known;
@@ -42,28 +31,23 @@ static void take_cpu_time(struct totals_live *live, const struct sampler *s)
         live->wall_ns = t->cpu_wall_ns;
 }
 
-static uint64_t ns_of(const struct timespec *t)
-{
-        return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
-}
-
 void totals_take(struct totals_live *live, struct sampler *s, bool exact)
 {
         const struct meter *meter = sampler_meter(s);
         const struct accounts *a = sampler_accounts(s);
         uint64_t now_ns, started_ns;
         uint64_t *sums = (uint64_t *)sampler_sums(s, &now_ns, &started_ns);
-        struct timespec boot, mono;
+        uint64_t asleep_ns; /* since the boot */
 
         if (exact)
                 sampler_settle(s);
         else
                 sums = (uint64_t *)sampler_mark_sums(s);
-        clock_gettime(CLOCK_BOOTTIME, &boot);
-        clock_gettime(CLOCK_MONOTONIC, &mono);
+        asleep_ns = clock_ns(CLOCK_BOOTTIME);
+        asleep_ns -= monotonic_ns();
         *live = (struct totals_live){.source = meter_source_name(meter),
                                      .estimated = meter_estimated(meter),
-                                     .boottime_ns = ns_of(&boot) - (ns_of(&mono) - now_ns),
+                                     .boottime_ns = now_ns + asleep_ns,
                                      .counted_ns = now_ns - started_ns};
         live->ndomains = meter_domains(meter, &live->domains);
         for (size_t i = 0; i < live->ndomains; i++) {

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "keeper.h"
 #include "report_json.h"
 #include "server.h"
-
-#define NS_PER_S 1e9
 
 static bool is_present(const struct sampler *s, const char *label)
 {
