@@ -343,18 +343,22 @@ static void a_thread_adopted_after_the_others_ended_keeps_its_process(void **sta
 
         begin(NROWS, NO_PROC);
         play("fork 0 10 a\n"
+             "fork 0 12 b\n"
              "run 10 0 1\n");
         late.row = t->row;
         /* the daemon comes between the two steps of the first one's end ... */
         __atomic_fetch_sub(&player_row(&player, t->row)->live, 1, __ATOMIC_SEQ_CST);
         collect();
         row_died(&player, t->row);
+        /* one that really ends, behind it */
+        thread_uncount(&player, &actors[12].threads[0]);
         /* ... and another thread is found before it comes again */
         thread_count(&player, &late);
         collect();
         assert_non_null(processes_find(&ps, 10));
         player_switch(&player, &late, 0, 20);
         collect();
+        assert_null(processes_find(&ps, 12));
         assert_int_equal(processes_find(&ps, 10)->cpu_ns[0], 21);
         assert_int_equal(processes_find(&ps, 10)->threads, 1);
         thread_uncount(&player, &late);
