@@ -242,7 +242,8 @@ static void draw_first(struct top_text *t, const struct top_view *v, const struc
         top_text_name(t, m->now.source, top_text_width(m->now.source));
         if (m->now.estimated)
                 top_text_add(t, " (estimated: no meter)");
-        top_text_add(t, "  %zu processes  every %g s", m->now.nprocesses, v->delay_s);
+        top_text_add(t, "  %zu process%s  every %g s", m->now.nprocesses,
+                     m->now.nprocesses == 1 ? "" : "es", v->delay_s);
         if (v->paused) {
                 top_text_style(t, TOP_WARNING);
                 top_text_add(t, "  PAUSED");
@@ -382,14 +383,15 @@ static struct top_text next_line(struct top_screen *s, const struct top_view *v)
 static void draw_order(struct top_screen *s, const struct top_view *v, const struct top_model *m,
                        const struct top_order *order)
 {
+        bool filtered = order->group == TOP_PROCESSES && m->nrows < m->nall;
+        size_t last = filtered ? m->nall : m->nrows;
         struct top_text t = next_line(s, v);
 
         top_text_style(&t, TOP_DIM);
-        top_text_add(&t, "%zu ", m->nrows);
-        if (order->group == TOP_PROCESSES && m->nrows < m->nall)
-                top_text_add(&t, "of %zu ", m->nall);
-        top_text_add(&t, "rows by %s%s", top_sort_name(order->sort),
-                     order->reverse ? ", reversed" : "");
+        if (filtered)
+                top_text_add(&t, "%zu of ", m->nrows);
+        top_text_add(&t, "%zu row%s by %s%s", last, last == 1 ? "" : "s",
+                     top_sort_name(order->sort), order->reverse ? ", reversed" : "");
         if (order->group != TOP_PROCESSES)
                 top_text_add(&t, ", one for each %s", top_group_name(order->group));
         else if (order->tree)

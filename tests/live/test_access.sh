@@ -32,6 +32,12 @@ refused() {
         equal "$?" "$status" && matches "$(cat "$RIG/err")" "rule: $rule"
 }
 
+# says_window RUN...: after `energat run -- true`, the text says that half of it is of whole seconds
+says_window() {
+        "$@" run -- true 2>"$RIG/err" </dev/null || return 1
+        grep -Eq '^  attributed and whole machine cover [1-9][.0-9]* s, share 0\.[0-9]+ s: ' "$RIG/err"
+}
+
 # rows_as GROUP_OPTION...: GetRows by nobody with these groups
 rows_as() {
         (cd / && timeout -k 5 "$RIG_LIMIT_S" setpriv --reuid "$USER_" "$@" \
@@ -62,6 +68,8 @@ check "energat run at 10 ms: denied by name" \
 check "energat --basepower: denied by name" refused 1 administrators --basepower
 check "the machine's totals have the same edges for everybody" as_user same_windows
 check "a short run tells of the machine in whole seconds" as_user short_run
+check "and its text says so" says_window rig_as "$USER_" energat
+check "which root's does not" eval '! says_window rig_run && grep -q "whole machine" "$RIG/err"'
 check "totals of the status stand still within a second" as_user same_totals
 check "no single step of a counter is told" as_user no_steps
 
