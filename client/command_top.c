@@ -116,7 +116,7 @@ static void plan_next(struct top *t, bool first)
 static void take_look(struct top *t)
 {
         struct top_snapshot next;
-        int r = top_feed_take(&t->feed, &next);
+        int r = top_feed_take(&t->feed, &t->model.now, &next);
 
         if (r == -EPERM) {
                 top_terminal_close();
@@ -151,6 +151,11 @@ static void take_look(struct top *t)
                 t->shown++;
         if (t->options->iterations && t->shown >= t->options->iterations + (t->batch ? 0 : 1))
                 t->done = true;
+        if (t->done)
+                return;
+        r = top_owners_refresh(t->owners, &t->model.now); /* shows with the next view */
+        if (r < 0)
+                fail(t, r);
 }
 
 static void take_events(struct top *t)
@@ -193,7 +198,7 @@ static void take_signals(struct top *t)
 
 static void loop(struct top *t)
 {
-        top_feed_ask(&t->feed);
+        top_feed_ask(&t->feed, &t->model.now);
         t->next_ns = clock_now_ns() + (uint64_t)(t->view.delay_s * (double)NS_PER_S);
         while (!t->done) {
                 struct pollfd fds[] = {
@@ -215,7 +220,7 @@ static void loop(struct top *t)
                 if (t->done || clock_now_ns() < t->next_ns)
                         continue;
                 plan_next(t, false);
-                top_feed_ask(&t->feed);
+                top_feed_ask(&t->feed, &t->model.now);
                 if (t->feed.trouble[0] && t->batch) {
                         text_message("%s", t->feed.trouble);
                         t->status = STATUS_NO_DAEMON;

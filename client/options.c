@@ -72,7 +72,7 @@ static const struct option_row {
         {"sort", 0, OPTION_SORT, KIND_SETTING, SETTING_TOP_SORT, 0, "COLUMN",
          "power, energy, cpu, pid, user or name (power)"},
         {"group", 0, OPTION_GROUP, KIND_SETTING, SETTING_TOP_GROUP, 0, "WHAT",
-         "what a row is: process, user or unit (process)"},
+         "what a row is: process, user, unit or target (process)"},
         {"filter", 0, OPTION_FILTER, KIND_STRING, FIELD(filter), LONGEST_NAME, "TEXT",
          "only rows whose name, user or unit contains TEXT"},
         {"user", 'u', OPTION_USER, KIND_STRING, FIELD(user), LONGEST_NAME, "NAME",

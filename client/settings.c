@@ -58,8 +58,8 @@ static const struct setting_row rows[SETTINGS] = {
                                .doc = "time between two views of energat top"},
         [SETTING_TOP_SORT] = {"top", "sort", .choices = "power energy cpu pid user name",
                               .initial = "power", .doc = "column that energat top sorts by"},
-        [SETTING_TOP_GROUP] = {"top", "group", .choices = "process user unit", .initial = "process",
-                               .doc = "what a row of energat top stands for"},
+        [SETTING_TOP_GROUP] = {"top", "group", .choices = "process user unit target",
+                               .initial = "process", .doc = "what a row of energat top stands for"},
 };
 
 static const char *const origin_names[] = {

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "text.h"
+#include "top_table.h"
 
 #define MACHINE_LINES 64
 #define DIGITS        15 /* of numbers in JSON: what is behind them is noise of differences */
@@ -28,10 +29,10 @@ int top_batch_text(FILE *out, const struct top_model *m, const struct top_order 
                 fprintf(out, "%s\n", lines[i]);
         }
         free(lines);
-        top_view_head(line, v, m, order);
+        top_table_head_text(line, v, m, order);
         fprintf(out, "\n%s\n", line);
         for (size_t i = 0; i < m->nrows; i++) {
-                top_view_row(line, v, m, order, &m->rows[i]);
+                top_table_row_text(line, v, m, order, &m->rows[i]);
                 fprintf(out, "%s\n", line);
         }
         return 0;
@@ -68,12 +69,12 @@ static json_t *nodes_json(const struct top_row *row, unsigned int nnodes)
 
 static json_t *row_json(const struct top_row *row, const struct top_model *m, enum top_group group)
 {
-        bool process = group == TOP_PROCESSES;
+        bool process = group == TOP_PROCESSES, target = group == TOP_TARGETS;
 
         return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o}", "pid",
-                         process && row->pid ? json_integer(row->pid) : json_null(), "ppid",
-                         process && row->ppid ? json_integer(row->ppid) : json_null(), "name",
-                         text_or_null(row->name), "user", text_or_null(row->user), "unit",
+                         (process || target) && row->pid ? json_integer(row->pid) : json_null(),
+                         "ppid", process && row->ppid ? json_integer(row->ppid) : json_null(),
+                         "name", text_or_null(row->name), "user", text_or_null(row->user), "unit",
                          text_or_null(row->unit), "kernel", row->kernel, "threads",
                          (int)row->threads, "processes", (int)row->processes, "power_w",
                          real_or_null(row->power_w), "energy_j", real_or_null(row->energy_j),

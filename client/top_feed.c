@@ -32,19 +32,26 @@ static void lose(struct top_feed *f, int error)
         f->connection = NULL;
         json_decref(f->status);
         f->status = NULL;
-        f->asked = false;
+        f->asked = f->told = false;
 }
 
 /* Both calls at once: the daemon answers them in order. */
-static int send_calls(struct top_feed *f)
+static int send_calls(struct top_feed *f, const struct top_snapshot *last)
 {
-        const char *rows = f->own_only ? "io.energat.GetOwnRows" : "io.energat.GetRows";
+        json_auto_t *since = NULL;
         int r = connection_send(f->connection, "io.energat.GetStatus", NULL, false);
 
-        return r < 0 ? r : connection_send(f->connection, rows, NULL, false);
+        if (r < 0)
+                return r;
+        if (f->own_only)
+                return connection_send(f->connection, "io.energat.GetOwnRows", NULL, false);
+        /* what another daemon said is of no use to this one */
+        if (f->told && last->processes)
+                since = json_pack("{s:f}", "since_s", last->uptime_s);
+        return connection_send(f->connection, "io.energat.GetRows", since, false);
 }
 
-void top_feed_ask(struct top_feed *f)
+void top_feed_ask(struct top_feed *f, const struct top_snapshot *last)
 {
         int r = 0;
 
@@ -56,11 +63,12 @@ void top_feed_ask(struct top_feed *f)
         if (f->connection && clock_now_ns() > f->asked_ns + KEEP_NS) {
                 connection_close(f->connection);
                 f->connection = NULL;
+                f->told = false;
         }
         if (!f->connection)
                 r = connection_open(&f->connection, f->path);
         if (r == 0)
-                r = send_calls(f);
+                r = send_calls(f, last);
         if (r < 0) {
                 lose(f, r);
                 return;
@@ -70,7 +78,7 @@ void top_feed_ask(struct top_feed *f)
 }
 
 /* Only administrators see all rows: from here on ask for one's own. */
-static int on_refusal(struct top_feed *f)
+static int on_refusal(struct top_feed *f, const struct top_snapshot *last)
 {
         if (f->own_only || strcmp(connection_error_name(f->connection), "io.energat.Denied") != 0) {
                 snprintf(f->trouble, sizeof(f->trouble), "%s",
@@ -81,11 +89,11 @@ static int on_refusal(struct top_feed *f)
         json_decref(f->status);
         f->status = NULL;
         f->asked = false;
-        top_feed_ask(f);
+        top_feed_ask(f, last);
         return 0;
 }
 
-int top_feed_take(struct top_feed *f, struct top_snapshot *ret)
+int top_feed_take(struct top_feed *f, const struct top_snapshot *last, struct top_snapshot *ret)
 {
         while (f->asked) {
                 json_auto_t *reply = NULL;
@@ -94,7 +102,7 @@ int top_feed_take(struct top_feed *f, struct top_snapshot *ret)
                 if (r == -EAGAIN)
                         return 0;
                 if (r == -EREMOTEIO) {
-                        r = on_refusal(f);
+                        r = on_refusal(f, last);
                         if (r < 0)
                                 return r;
                         continue;
@@ -107,7 +115,7 @@ int top_feed_take(struct top_feed *f, struct top_snapshot *ret)
                         f->status = json_incref(reply);
                         continue;
                 }
-                r = top_snapshot_parse(ret, reply, f->status, f->own_only);
+                r = top_snapshot_parse(ret, reply, f->status, f->own_only, last);
                 if (r < 0) {
                         lose(f, r);
                         return 0;
@@ -115,6 +123,7 @@ int top_feed_take(struct top_feed *f, struct top_snapshot *ret)
                 json_decref(f->status);
                 f->status = NULL;
                 f->asked = false;
+                f->told = true;
                 f->trouble[0] = '\0';
                 return 1;
         }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "top_table.h"
+
 #define DELAY_STEPS (sizeof(delays_s) / sizeof(delays_s[0]))
 
 static const double delays_s[] = {0.2, 0.5, 1, 2, 3, 5, 10, 30, 60};
@@ -191,7 +193,7 @@ enum top_action top_keys_click(struct top_view *v, struct top_order *order,
         if (v->mode != TOP_TABLE)
                 return TOP_NOTHING;
         if (s->head_line >= 0 && line == s->head_line) {
-                sort = top_view_sort_at(m, v, order, column);
+                sort = top_table_sort_at(m, v, order, column);
                 return sort < 0 ? TOP_NOTHING : sort_by(order, (enum top_sort)sort);
         }
         if (s->first_line < 0 || line < s->first_line || line >= s->first_line + s->nrows)

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "top_tree.h"
+
 #define EXITED "(exited)"
 
 static const char *const sort_names[TOP_SORTS] = {"power", "energy", "cpu", "pid", "user", "name"};
-static const char *const group_names[TOP_GROUPS] = {"process", "user", "unit"};
+static const char *const group_names[TOP_GROUPS] = {"process", "user", "unit", "target"};
 
 static int index_of(const char *const *names, int n, const char *name)
 {
@@ -44,6 +46,7 @@ void top_model_deinit(struct top_model *m)
 {
         top_snapshot_deinit(&m->now);
         free(m->all);
+        free(m->targets);
         free(m->rows);
         *m = (struct top_model){0};
 }
@@ -75,6 +78,17 @@ static void set_nodes(struct top_row *row, unsigned int n)
                 row->node_percent[i] = sum > 0 ? 100 * row->node_s[i] / sum : NAN;
 }
 
+static void compare_nodes(struct top_row *row, const double *now_s, const double *before_s,
+                          double interval_s, unsigned int nnodes)
+{
+        for (unsigned int i = 0; i < nnodes; i++) {
+                double used_s = now_s[i] - (before_s ? before_s[i] : 0);
+
+                row->node_s[i] = used_s > 0 && !isnan(interval_s) ? used_s : 0;
+        }
+        set_nodes(row, nnodes);
+}
+
 /* `before` is NULL for one that was born since. */
 static struct top_row row_of(const struct top_process *p, const struct top_process *before,
                              double interval_s, unsigned int nnodes)
@@ -91,13 +105,41 @@ static struct top_row row_of(const struct top_process *p, const struct top_proce
 
         row.power_w = rate(p->energy_j, before ? before->energy_j : 0, interval_s);
         row.cpu_percent = 100 * rate(p->cpu_s, before ? before->cpu_s : 0, interval_s);
-        for (unsigned int i = 0; i < nnodes; i++) {
-                double used = p->node_cpu_s[i] - (before ? before->node_cpu_s[i] : 0);
-
-                row.node_s[i] = used > 0 && !isnan(interval_s) ? used : 0;
-        }
-        set_nodes(&row, nnodes);
+        compare_nodes(&row, p->node_cpu_s, before ? before->node_cpu_s : NULL, interval_s, nnodes);
         return row;
+}
+
+/* The same of a target: it was followed from the moment at which it is first seen here. */
+static struct top_row row_of_target(const struct top_target *t, const struct top_target *before,
+                                    double interval_s, unsigned int nnodes)
+{
+        struct top_row row = {.pid = t->pid,
+                              .name = t->name,
+                              .user = t->user,
+                              .threads = t->threads,
+                              .processes = t->processes,
+                              .energy_j = t->energy_j};
+
+        row.power_w = rate(t->energy_j, before ? before->energy_j : 0, interval_s);
+        row.cpu_percent = 100 * rate(t->cpu_s, before ? before->cpu_s : 0, interval_s);
+        compare_nodes(&row, t->node_cpu_s, before ? before->node_cpu_s : NULL, interval_s, nnodes);
+        return row;
+}
+
+static void compare_targets(struct top_row *rows, const struct top_snapshot *now,
+                            const struct top_snapshot *before, double interval_s)
+{
+        size_t old = 0;
+
+        for (size_t i = 0; i < now->ntargets; i++) {
+                const struct top_target *t = &now->targets[i], *was = NULL;
+
+                while (old < before->ntargets && before->targets[old].id < t->id)
+                        old++;
+                if (old < before->ntargets && before->targets[old].id == t->id)
+                        was = &before->targets[old];
+                rows[i] = row_of_target(t, was, interval_s, now->nnodes);
+        }
 }
 
 /* What those used since who have gone: what all that have gone used, without what was there of them
@@ -208,7 +250,7 @@ int top_model_update(struct top_model *m, struct top_snapshot *next)
         static const struct top_snapshot nothing = {0};
         const struct top_snapshot *before = m->now.processes ? &m->now : &nothing;
         double interval_s = NAN;
-        struct top_row *all;
+        struct top_row *all, *targets;
 
         if (before->processes && next->uptime_s == before->uptime_s) {
                 top_snapshot_deinit(next);
@@ -217,14 +259,20 @@ int top_model_update(struct top_model *m, struct top_snapshot *next)
         if (before->processes && next->uptime_s > before->uptime_s)
                 interval_s = next->uptime_s - before->uptime_s;
         all = calloc(next->nprocesses + 1, sizeof(all[0]));
-        if (!all) {
+        targets = calloc(next->ntargets + 1, sizeof(targets[0]));
+        if (!all || !targets) {
+                free(all);
+                free(targets);
                 top_snapshot_deinit(next);
                 return -ENOMEM;
         }
         free(m->all);
+        free(m->targets);
         m->all = all;
+        m->targets = targets;
         m->nrows = 0;
         compare_processes(m->all, &m->nall, next, before, interval_s);
+        compare_targets(m->targets, next, before, interval_s);
         compare_sockets(m, next, before, interval_s);
         m->interval_s = interval_s;
         m->nnodes = next->nnodes;
@@ -373,126 +421,10 @@ static int fold(struct top_model *m, enum top_group group)
         return 0;
 }
 
-/* ---- tree ---- */
+/* ---- in order ---- */
 
-struct family {
-        struct top_row *sorted; /* as they came: siblings are in order */
-        size_t n;
-        size_t *by_pid;              /* indices of `sorted`, by pid */
-        size_t *child, *next, *last; /* first child, next sibling; n: none */
-};
-
-static int by_pid_of(const void *a, const void *b, void *arg)
+static void take_processes(struct top_model *m, const struct top_order *order)
 {
-        const struct top_row *rows = arg;
-        long long left = rows[*(const size_t *)a].pid, right = rows[*(const size_t *)b].pid;
-
-        return (left > right) - (left < right);
-}
-
-static size_t find_pid(const struct family *f, long long pid)
-{
-        size_t low = 0, high = f->n;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (f->sorted[f->by_pid[middle]].pid < pid)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        if (low < f->n && f->sorted[f->by_pid[low]].pid == pid)
-                return f->by_pid[low];
-        return f->n;
-}
-
-static void link_children(struct family *f, size_t *roots)
-{
-        size_t root = f->n, last_root = f->n;
-
-        for (size_t i = 0; i < f->n; i++)
-                f->child[i] = f->next[i] = f->last[i] = f->n;
-        for (size_t i = 0; i < f->n; i++) {
-                long long ppid = f->sorted[i].ppid;
-                size_t parent = ppid > 0 && ppid != f->sorted[i].pid ? find_pid(f, ppid) : f->n;
-                size_t *first = parent < f->n ? &f->child[parent] : &root;
-                size_t *last = parent < f->n ? &f->last[parent] : &last_root;
-
-                if (*last < f->n)
-                        f->next[*last] = i;
-                else
-                        *first = i;
-                *last = i;
-        }
-        *roots = root;
-}
-
-/* Children behind their parents, without recursion: the way back up is kept in a stack.  Parents
- * that are their own ancestors, which only a daemon gone mad tells, are not reached from a root and
- * come last. */
-static size_t walk(const struct family *f, size_t root, struct top_row *to, size_t *stack,
-                   bool *reached)
-{
-        size_t n = 0, depth = 0, at = root;
-
-        while (at < f->n || depth > 0) {
-                if (at >= f->n) {
-                        at = f->next[stack[--depth]];
-                        continue;
-                }
-                to[n] = f->sorted[at];
-                to[n++].depth = (unsigned int)depth;
-                reached[at] = true;
-                stack[depth++] = at;
-                at = f->child[at];
-        }
-        return n;
-}
-
-static int make_tree(struct top_model *m)
-{
-        size_t n = m->nrows, roots = 0, done;
-        struct top_row *rows = calloc(n + 1, sizeof(rows[0]));
-        size_t *indices = calloc(5 * (n + 1), sizeof(indices[0]));
-        bool *reached = calloc(n + 1, sizeof(reached[0]));
-        struct family f = {.sorted = m->rows, .n = n};
-
-        if (!rows || !indices || !reached) {
-                free(rows);
-                free(indices);
-                free(reached);
-                return -ENOMEM;
-        }
-        f.by_pid = indices;
-        f.child = indices + (n + 1);
-        f.next = indices + 2 * (n + 1);
-        f.last = indices + 3 * (n + 1);
-        for (size_t i = 0; i < n; i++)
-                f.by_pid[i] = i;
-        qsort_r(f.by_pid, n, sizeof(f.by_pid[0]), by_pid_of, f.sorted);
-        link_children(&f, &roots);
-        done = walk(&f, roots, rows, indices + 4 * (n + 1), reached);
-        for (size_t i = 0; i < n; i++)
-                if (!reached[i])
-                        rows[done++] = f.sorted[i];
-        free(m->rows);
-        m->rows = rows;
-        free(indices);
-        free(reached);
-        return 0;
-}
-
-int top_model_arrange(struct top_model *m, const struct top_order *order)
-{
-        struct top_row *rows = calloc(m->nall + 1, sizeof(rows[0]));
-        int r = 0;
-
-        if (!rows)
-                return -ENOMEM;
-        free(m->rows);
-        m->rows = rows;
-        m->nrows = 0;
         for (size_t i = 0; i < m->nall; i++) {
                 struct top_row *row = &m->all[i];
 
@@ -503,11 +435,37 @@ int top_model_arrange(struct top_model *m, const struct top_order *order)
                 if (is_wanted(row, order))
                         m->rows[m->nrows++] = *row;
         }
-        if (order->group != TOP_PROCESSES)
+}
+
+static void take_targets(struct top_model *m, const struct top_order *order)
+{
+        for (size_t i = 0; i < m->now.ntargets; i++) {
+                m->targets[i].user = m->now.targets[i].user;
+                if (is_wanted(&m->targets[i], order))
+                        m->rows[m->nrows++] = m->targets[i];
+        }
+}
+
+int top_model_arrange(struct top_model *m, const struct top_order *order)
+{
+        size_t room = order->group == TOP_TARGETS ? m->now.ntargets : m->nall;
+        struct top_row *rows = calloc(room + 1, sizeof(rows[0]));
+        int r = 0;
+
+        if (!rows)
+                return -ENOMEM;
+        free(m->rows);
+        m->rows = rows;
+        m->nrows = 0;
+        if (order->group == TOP_TARGETS)
+                take_targets(m, order);
+        else
+                take_processes(m, order);
+        if (order->group == TOP_USERS || order->group == TOP_UNITS)
                 r = fold(m, order->group);
         if (r == 0)
                 qsort_r(m->rows, m->nrows, sizeof(m->rows[0]), compare_rows, (void *)order);
         if (r == 0 && order->tree && order->group == TOP_PROCESSES)
-                r = make_tree(m);
+                r = top_tree_make(&m->rows, m->nrows);
         return r;
 }

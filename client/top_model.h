@@ -6,6 +6,8 @@
  * A process that was not there before was born since, so all it has used was used since.  What
  * those used who have gone since is in the row "(exited)": without it the rows would not add up to
  * the machine.  (pid, start time) tells one process from another that has its pid.
+ *
+ * Targets are no sums of rows: they overlap, and have with them what those used who have gone.
  */
 #pragma once
 
@@ -17,7 +19,7 @@
 #define TOP_FILTER_MAX 128
 
 enum top_sort { TOP_POWER, TOP_ENERGY, TOP_CPU, TOP_PID, TOP_USER, TOP_NAME, TOP_SORTS };
-enum top_group { TOP_PROCESSES, TOP_USERS, TOP_UNITS, TOP_GROUPS };
+enum top_group { TOP_PROCESSES, TOP_USERS, TOP_UNITS, TOP_TARGETS, TOP_GROUPS };
 
 /* "power", "process"; -1 when there is none of that name. */
 int top_sort_of(const char *name);
@@ -59,7 +61,8 @@ struct top_model {
         double interval_s;   /* NAN: there is no look before this one */
         struct top_row *all; /* every process of `now`, then "(exited)" */
         size_t nall;
-        struct top_row *rows; /* what is shown */
+        struct top_row *targets; /* one for each of `now` */
+        struct top_row *rows;    /* what is shown */
         size_t nrows;
         unsigned int nnodes;
         struct top_power sockets[TOP_MAX_SOCKETS];

@@ -205,14 +205,31 @@ static int look_up_unit(struct top_owners *o, struct top_process *p)
 
 int top_owners_look_up(struct top_owners *o, struct top_snapshot *s)
 {
+        for (size_t i = 0; i < s->ntargets; i++) {
+                s->targets[i].user = user_name(o, s->targets[i].uid);
+                if (!s->targets[i].user)
+                        return -ENOMEM;
+        }
+        for (size_t i = 0; i < s->nprocesses; i++) {
+                struct top_process *p = &s->processes[i];
+
+                if (!p->user && look_up_user(o, p) < 0)
+                        return -ENOMEM;
+                if (!p->unit && look_up_unit(o, p) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int top_owners_refresh(struct top_owners *o, struct top_snapshot *s)
+{
         o->round++;
         for (size_t i = 0; i < s->nprocesses; i++) {
                 struct top_process *p = &s->processes[i];
-                bool again = (unsigned int)p->pid % AGAIN_ONE_IN == o->round % AGAIN_ONE_IN;
 
-                if ((!p->user || again) && look_up_user(o, p) < 0)
-                        return -ENOMEM;
-                if ((!p->unit || again) && look_up_unit(o, p) < 0)
+                if ((unsigned int)p->pid % AGAIN_ONE_IN != o->round % AGAIN_ONE_IN)
+                        continue;
+                if (look_up_user(o, p) < 0 || look_up_unit(o, p) < 0)
                         return -ENOMEM;
         }
         return 0;

@@ -16,8 +16,11 @@ int top_owners_new(struct top_owners **ret, const char *proc);
 void top_owners_free(struct top_owners *o);
 void top_owners_freep(struct top_owners **o);
 
-/* Look up what is missing, and a part of the rest anew.  0 or -ENOMEM. */
+/* Look up what is missing.  0 or -ENOMEM. */
 int top_owners_look_up(struct top_owners *o, struct top_snapshot *s);
+/* Look up a part of the rest anew: another one at each call.  For when nobody waits.  0 or -ENOMEM.
+ */
+int top_owners_refresh(struct top_owners *o, struct top_snapshot *s);
 
 /*
  * The unit in the text of a cgroup file (cgroups(7)): the deepest .service or .scope of the path,

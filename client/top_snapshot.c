@@ -27,10 +27,18 @@ static double both(const json_t *object, const char *package, const char *dram)
         return plus(number(object, package), number(object, dram));
 }
 
+static void parse_nodes(double *to, unsigned int nnodes, const json_t *row, double cpu_s)
+{
+        const json_t *nodes = json_object_get(row, "node_cpu_s");
+
+        for (unsigned int i = 0; i < nnodes; i++)
+                to[i] = json_is_array(nodes) ? json_number_value(json_array_get(nodes, i)) : cpu_s;
+}
+
 static int parse_process(struct top_process *p, const json_t *row, unsigned int nnodes)
 {
         const json_t *pid = json_object_get(row, "pid"), *comm = json_object_get(row, "comm");
-        const json_t *nodes = json_object_get(row, "node_cpu_s");
+        const json_t *share = json_object_get(row, "share");
 
         if (!json_is_integer(pid) || !json_is_string(comm))
                 return -EPROTO;
@@ -41,13 +49,12 @@ static int parse_process(struct top_process *p, const json_t *row, unsigned int 
                 .kernel = json_is_true(json_object_get(row, "kernel")),
                 .threads = (unsigned int)json_integer_value(json_object_get(row, "threads")),
                 .cpu_s = number(row, "cpu_s"),
-                .energy_j = both(json_object_get(row, "share"), "package_j", "dram_j"),
+                .package_j = number(share, "package_j"),
+                .dram_j = number(share, "dram_j"),
         };
+        p->energy_j = plus(p->package_j, p->dram_j);
         snprintf(p->comm, sizeof(p->comm), "%s", json_string_value(comm));
-        for (unsigned int i = 0; i < nnodes; i++)
-                p->node_cpu_s[i] = json_is_array(nodes)
-                                           ? json_number_value(json_array_get(nodes, i))
-                                           : p->cpu_s;
+        parse_nodes(p->node_cpu_s, nnodes, row, p->cpu_s);
         return 0;
 }
 
@@ -58,21 +65,82 @@ static int by_pid(const void *a, const void *b)
         return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
-static int parse_processes(struct top_snapshot *s, const json_t *rows)
+/* The process of that pid, as it was but for the energy of its memory. */
+static int take_unchanged(struct top_process *p, const json_t *pid, const json_t *dram_j,
+                          const struct top_snapshot *before)
 {
-        size_t n = json_array_size(rows);
+        const struct top_process wanted = {.pid = json_integer_value(pid)}, *was = NULL;
 
-        s->processes = calloc(n ? n : 1, sizeof(s->processes[0]));
+        if (before && before->nprocesses)
+                was = bsearch(&wanted, before->processes, before->nprocesses, sizeof(wanted),
+                              by_pid);
+        if (!was)
+                return -EPROTO;
+        *p = *was;
+        if (json_is_number(dram_j)) {
+                p->dram_j = json_number_value(dram_j);
+                p->energy_j = plus(p->package_j, p->dram_j);
+        }
+        return 0;
+}
+
+static int parse_processes(struct top_snapshot *s, const json_t *answer,
+                           const struct top_snapshot *before)
+{
+        const json_t *rows = json_object_get(answer, "rows");
+        const json_t *unchanged = json_object_get(answer, "unchanged");
+        const json_t *dram_j = json_object_get(answer, "unchanged_dram_j");
+        size_t n = json_array_size(rows), same = json_array_size(unchanged);
+        int r = 0;
+
+        s->processes = calloc(n + same + 1, sizeof(s->processes[0]));
         if (!s->processes)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                int r = parse_process(&s->processes[i], json_array_get(rows, i), s->nnodes);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = parse_process(&s->processes[i], json_array_get(rows, i), s->nnodes);
+        for (size_t i = 0; i < same && r == 0; i++)
+                r = take_unchanged(&s->processes[n + i], json_array_get(unchanged, i),
+                                   json_array_get(dram_j, i), before);
+        if (r < 0)
+                return r;
+        s->nprocesses = n + same;
+        qsort(s->processes, s->nprocesses, sizeof(s->processes[0]), by_pid);
+        return 0;
+}
 
-                if (r < 0)
-                        return r;
+static int by_id(const void *a, const void *b)
+{
+        const struct top_target *left = a, *right = b;
+
+        return (left->id > right->id) - (left->id < right->id);
+}
+
+/* A daemon that is older than this client tells of none. */
+static int parse_targets(struct top_snapshot *s, const json_t *targets)
+{
+        size_t n = json_array_size(targets);
+
+        s->targets = calloc(n + 1, sizeof(s->targets[0]));
+        if (!s->targets)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const json_t *from = json_array_get(targets, i);
+                struct top_target *t = &s->targets[i];
+
+                *t = (struct top_target){
+                        .id = report_integer(from, "target"),
+                        .pid = report_integer(from, "pid"),
+                        .uid = (unsigned int)report_integer(from, "uid"),
+                        .processes = (unsigned int)report_integer(from, "processes"),
+                        .threads = (unsigned int)report_integer(from, "threads"),
+                        .cpu_s = number(from, "cpu_s"),
+                        .energy_j = both(json_object_get(from, "share"), "package_j", "dram_j"),
+                };
+                snprintf(t->name, sizeof(t->name), "%s", report_string(from, "name"));
+                parse_nodes(t->node_cpu_s, s->nnodes, from, t->cpu_s);
         }
-        s->nprocesses = n;
-        qsort(s->processes, n, sizeof(s->processes[0]), by_pid);
+        s->ntargets = n;
+        qsort(s->targets, n, sizeof(s->targets[0]), by_id);
         return 0;
 }
 
@@ -160,7 +228,7 @@ static void parse_notes(struct top_snapshot *s, const json_t *warnings)
 }
 
 int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t *status,
-                       bool own_only)
+                       bool own_only, const struct top_snapshot *before)
 {
         const json_t *nodes = json_object_get(rows, "nodes");
         const json_t *list = json_object_get(rows, "rows");
@@ -185,7 +253,9 @@ int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t 
         else
                 parse_sums(s, json_object_get(rows, "sockets"));
         parse_notes(s, json_object_get(status, "warnings"));
-        r = parse_processes(s, list);
+        r = parse_processes(s, rows, before);
+        if (r == 0)
+                r = parse_targets(s, json_object_get(rows, "targets"));
         if (r < 0)
                 top_snapshot_deinit(s);
         return r;
@@ -194,5 +264,6 @@ int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t 
 void top_snapshot_deinit(struct top_snapshot *s)
 {
         free(s->processes);
+        free(s->targets);
         *s = (struct top_snapshot){0};
 }

@@ -21,9 +21,21 @@ struct top_process {
         char comm[TOP_NAME_MAX];
         bool kernel;
         unsigned int threads;
-        double cpu_s, energy_j;
+        double cpu_s, energy_j; /* of package and dram */
+        double package_j, dram_j;
         double node_cpu_s[TOP_MAX_NODES];
         const char *user, *unit; /* NULL: not looked up; see top_owner.h */
+};
+
+/* A process and its descendants that somebody has followed: sums since then. */
+struct top_target {
+        long long id, pid;
+        unsigned int uid; /* of who follows it */
+        char name[TOP_NAME_MAX];
+        unsigned int processes, threads;
+        double cpu_s, energy_j;
+        double node_cpu_s[TOP_MAX_NODES];
+        const char *user; /* NULL: not looked up */
 };
 
 /* A socket's sums, or with `is_power` its watts now (all that ordinary users are told). */
@@ -39,6 +51,8 @@ struct top_snapshot {
         bool own_only;
         struct top_process *processes; /* by pid, ascending */
         size_t nprocesses;
+        struct top_target *targets; /* by id, ascending */
+        size_t ntargets;
         double exited_cpu_s, exited_j; /* of all that have gone; NAN with own_only */
         int nodes[TOP_MAX_NODES];
         unsigned int nnodes;
@@ -50,7 +64,11 @@ struct top_snapshot {
         unsigned int nnotes;
 };
 
-/* Take two answers apart.  0, -EPROTO when they are none, or -ENOMEM. */
+/*
+ * Take two answers apart.  before: the look whose uptime_s was sent along as since_s, or NULL; the
+ * processes that have not changed since are taken from it.  0, -EPROTO when they are none, or
+ * -ENOMEM.
+ */
 int top_snapshot_parse(struct top_snapshot *s, const json_t *rows, const json_t *status,
-                       bool own_only);
+                       bool own_only, const struct top_snapshot *before);
 void top_snapshot_deinit(struct top_snapshot *s);

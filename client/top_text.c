@@ -26,6 +26,27 @@ static bool append(struct top_text *t, const char *bytes, size_t length, int col
         return true;
 }
 
+/* As much as there is room for: a byte is a column. */
+static void append_ascii(struct top_text *t, const char *bytes, size_t length)
+{
+        size_t columns = (size_t)(t->max_columns - t->columns);
+
+        if (length > columns)
+                length = columns;
+        if (length >= t->size - t->used)
+                length = t->size - t->used - 1;
+        append(t, bytes, length, (int)length);
+}
+
+static void append_blanks(struct top_text *t, int n)
+{
+        static const char blanks[] = "                                ";
+
+        for (; n > 0; n -= (int)sizeof(blanks) - 1)
+                append_ascii(t, blanks,
+                             (size_t)n < sizeof(blanks) ? (size_t)n : sizeof(blanks) - 1);
+}
+
 void top_text_add(struct top_text *t, const char *format, ...)
 {
         char text[TOP_LINE_MAX];
@@ -34,9 +55,7 @@ void top_text_add(struct top_text *t, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        for (const char *c = text; *c; c++)
-                if (!append(t, c, 1, 1))
-                        return;
+        append_ascii(t, text, strlen(text));
 }
 
 void top_text_style(struct top_text *t, char style)
@@ -52,9 +71,12 @@ static size_t next_character(const char *name, int *columns)
 {
         mbstate_t state = {0};
         wchar_t wide;
-        size_t length = mbrtowc(&wide, name, strlen(name), &state);
+        size_t length;
 
         *columns = 1;
+        if (*name >= ' ' && *name <= '~') /* most are: the long way takes ten times as long */
+                return 1;
+        length = mbrtowc(&wide, name, strlen(name), &state);
         if (length == 0 || length > strlen(name))
                 return 0;
         *columns = wcwidth(wide);
@@ -96,8 +118,7 @@ void top_text_name(struct top_text *t, const char *name, int width)
                 used += columns;
                 name += length ? length : 1;
         }
-        for (; used < width; used++)
-                append(t, " ", 1, 1);
+        append_blanks(t, width - used);
 }
 
 void top_text_repeat(struct top_text *t, const char *glyph, int n)
@@ -108,6 +129,5 @@ void top_text_repeat(struct top_text *t, const char *glyph, int n)
 
 void top_text_pad(struct top_text *t, int column)
 {
-        while (t->columns < column && append(t, " ", 1, 1))
-                ;
+        append_blanks(t, column - t->columns);
 }

@@ -61,16 +61,6 @@ struct top_screen {
 void top_view_draw(struct top_screen *s, struct top_view *v, const struct top_model *m,
                    const struct top_order *order);
 
-/* The column of the table's head at a column of the screen: what a click there sorts by; -1: none.
- */
-int top_view_sort_at(const struct top_model *m, const struct top_view *v,
-                     const struct top_order *order, int column);
-
-/* The head and one row as text without marks, for --batch. */
-void top_view_head(char line[TOP_LINE_MAX], const struct top_view *v, const struct top_model *m,
-                   const struct top_order *order);
-void top_view_row(char line[TOP_LINE_MAX], const struct top_view *v, const struct top_model *m,
-                  const struct top_order *order, const struct top_row *row);
 /* The lines above the table: each with marks. Returns how many, at most `max`. */
 int top_view_machine(char (*lines)[TOP_LINE_MAX], int max, const struct top_view *v,
                      const struct top_model *m);

@@ -343,6 +343,26 @@ void method_follow(struct call *call)
         sampler_post(call->server->sampler, &f->attach);
 }
 
+bool follow_look(const struct server *s, uint64_t target, struct follow_view *ret)
+{
+        for (const struct follow *f = s->follows; f; f = f->next) {
+                if (f->id != target)
+                        continue;
+                *ret = (struct follow_view){.uid = f->uid, .name = f->name};
+                return true;
+        }
+        return false;
+}
+
+size_t follows_count(const struct server *s)
+{
+        size_t n = 0;
+
+        for (const struct follow *f = s->follows; f; f = f->next)
+                n++;
+        return n;
+}
+
 static void on_detach_gone(struct call *call)
 {
         struct follow *f = call->state;

@@ -15,6 +15,7 @@
 #include "procfs.h"
 #include "row_copy.h"
 #include "server.h"
+#include "target_copy.h"
 
 #define PROC "/proc"
 
@@ -34,6 +35,7 @@ struct own_rows {
         struct row_copy *rows;
         uint64_t *node_cpu_ns; /* nodes.n for each row; NULL where there is one node */
         size_t nrows, max_rows;
+        struct target_copies targets;
 };
 
 void own_rows_free(struct own_rows *own)
@@ -42,6 +44,7 @@ void own_rows_free(struct own_rows *own)
                 return;
         free(own->rows);
         free(own->node_cpu_ns);
+        target_copies_deinit(&own->targets);
         free(own);
 }
 
@@ -68,6 +71,7 @@ static void run_copy(struct letter *letter)
         sampler_settle(s);
         (void)sampler_sums(s, &own->now_ns, &own->started_ns);
         processes_each(sampler_processes(s), copy_row, own);
+        target_copies_take(&own->targets, s, &own->nodes);
         mailbox_push(&own->server->mailbox, &own->back);
 }
 
@@ -107,9 +111,10 @@ static void answer(struct call *call, const struct own_rows *own)
                 if (is_theirs(&own->rows[i], own->server->config, peer))
                         json_array_append_new(rows, row_copy_json(&own->rows[i], &own->nodes));
         call_reply(call,
-                   json_pack("{s:f, s:o, s:o}", "uptime_s",
+                   json_pack("{s:f, s:o, s:o, s:o}", "uptime_s",
                              (double)(own->now_ns - own->started_ns) / (double)NS_PER_S, "nodes",
-                             row_nodes_json(&own->nodes), "rows", rows),
+                             row_nodes_json(&own->nodes), "rows", rows, "targets",
+                             target_copies_json(&own->targets, own->server, peer, &own->nodes)),
                    false);
 }
 
@@ -151,7 +156,8 @@ static struct own_rows *own_rows_new(struct server *s)
         own->rows = calloc(own->max_rows, sizeof(own->rows[0]));
         if (own->nodes.n > 1)
                 own->node_cpu_ns = calloc(own->max_rows * own->nodes.n, sizeof(uint64_t));
-        if (!own->rows || (own->nodes.n > 1 && !own->node_cpu_ns)) {
+        if (!own->rows || (own->nodes.n > 1 && !own->node_cpu_ns) ||
+            target_copies_init(&own->targets, s, &own->nodes) < 0) {
                 own_rows_free(own);
                 return NULL;
         }
@@ -160,7 +166,6 @@ static struct own_rows *own_rows_new(struct server *s)
         return own;
 }
 
-/* CLOCK_MONOTONIC, as the sampler's moments are. */
 /* Wait for the processes of a moment from now on: one look serves all who ask meanwhile. */
 static int ask(struct server *s, struct call *call)
 {

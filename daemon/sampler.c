@@ -287,6 +287,11 @@ void sampler_set_topology(struct sampler *s, const struct topology *topology)
         cputime_set_topology(s->cputime, &s->topology);
 }
 
+const struct target *sampler_first_target(const struct sampler *s)
+{
+        return s->ledger.targets;
+}
+
 unsigned int sampler_targets(const struct sampler *s)
 {
         return s->ledger.ntargets;

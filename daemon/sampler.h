@@ -110,3 +110,5 @@ void sampler_set_baseline(struct sampler *s, const struct baseline *baseline);
 /* Which CPUs are online, and where.  Places that were not there at the start have no account. */
 void sampler_set_topology(struct sampler *s, const struct topology *topology);
 unsigned int sampler_targets(const struct sampler *s);
+/* [in the sampler] The first of those that are followed; then target->next. */
+const struct target *sampler_first_target(const struct sampler *s);

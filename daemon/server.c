@@ -11,6 +11,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "own_rows.h"
+#include "rows_told.h"
 
 /* ---- faults of the meter ---- */
 
@@ -127,6 +128,7 @@ void server_free(struct server *s)
         keeper_free(s->keeper);
         mailbox_deinit(&s->mailbox);
         own_rows_free(s->own_rows);
+        rows_told_free(s->rows_told);
         free(s->baseline);
         free(s);
 }

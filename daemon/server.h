@@ -69,6 +69,7 @@ struct server {
         bool stopping;           /* connections are about to end, and what is streamed breaks off */
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
+        struct rows_told *rows_told;     /* by GetRows, or NULL */
         struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
         struct own_rows *own_rows_asked; /* the next, when they are on their way, or NULL */
         struct calibration *calibration; /* the one that runs, or NULL */
@@ -93,6 +94,14 @@ int server_listen(struct server *s, int fd);
 
 /* Where the static part comes from (io.energat), and what the learner lacks, or NULL. */
 const char *server_baseline(const struct server *s, const char **lacking);
+
+/* Who follows a target, and what it is called: while there is such a Follow. */
+struct follow_view {
+        uid_t uid;
+        const char *name;
+};
+bool follow_look(const struct server *s, uint64_t target, struct follow_view *ret);
+size_t follows_count(const struct server *s);
 
 const struct peer *call_peer(const struct call *call);
 

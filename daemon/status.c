@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GetStatus, GetRows and Check: what the daemon knows, from one look at the sampler. */
-#include <errno.h>
+/* GetStatus and Check: what the daemon is and does, from one look at the sampler. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,154 +9,13 @@
 
 #include "access.h"
 #include "clock.h"
-#include "configuration.h"
 #include "keeper.h"
 #include "learn.h"
+#include "look.h"
 #include "report_json.h"
-#include "row_copy.h"
 #include "server.h"
 
 #define UNREADABLE_BY_OTHERS 0044
-
-/* A question to the sampler: what it holds is copied in its thread and answered in ours. */
-struct look {
-        struct letter there, back;
-        struct server *server;
-        struct call *call;
-        void (*answer)(struct look *look);
-        bool want_rows;
-        uint64_t *sums;
-        uint64_t now_ns, started_ns;
-        unsigned int targets;
-        struct cputime_totals totals;
-        struct cputime_losses losses;
-        struct fault faults[SOURCE_MAX_DOMAINS];
-        struct domain_view domains[SOURCE_MAX_DOMAINS];
-        struct lateness lateness;
-        uint64_t cpu_ns; /* of the sampler's thread */
-        struct row_nodes nodes;
-        struct row_copy *rows, exited;
-        uint64_t *node_cpu_ns; /* nodes.n for each row; NULL where there is one node */
-        uint64_t exited_count;
-        size_t nrows, max_rows;
-};
-
-static void look_free(struct look *look)
-{
-        free(look->sums);
-        free(look->rows);
-        free(look->node_cpu_ns);
-        free(look);
-}
-
-static void on_gone(struct call *call)
-{
-        struct look *look = call->state;
-
-        look->call = NULL;
-        call_free(call);
-}
-
-/* ---- in the sampler ---- */
-
-static void copy_row(const struct process *p, void *arg)
-{
-        struct look *look = arg;
-        size_t i = look->nrows;
-
-        if (i == look->max_rows)
-                return;
-        row_copy_of(&look->rows[i], p, sampler_accounts(look->server->sampler), &look->nodes,
-                    look->node_cpu_ns ? look->node_cpu_ns + i * look->nodes.n : NULL);
-        look->nrows++;
-}
-
-/* Those that have gone, and those that have since the last tick. */
-static void copy_exited(struct look *look, const struct accounts *a, const struct processes *ps)
-{
-        look->exited = (struct row_copy){.cpu_ns = all_slots_ns(a, ps->exited.cpu_ns)};
-        row_copy_shares(&look->exited, ps->exited.share_uj, a);
-        look->exited_count = ps->exited.count;
-        for (const struct process *p = ps->graveyard; p; p = p->next_sibling) {
-                look->exited.cpu_ns += all_slots_ns(a, p->cpu_ns);
-                row_copy_shares(&look->exited, p->share_uj, a);
-                look->exited_count++;
-        }
-}
-
-static void run_look(struct letter *letter)
-{
-        struct look *look = (struct look *)(void *)((char *)letter - offsetof(struct look, there));
-        struct sampler *s = look->server->sampler;
-        const struct accounts *a = sampler_accounts(s);
-        const struct processes *ps = sampler_processes(s);
-        const uint64_t *sums;
-        size_t n = meter_domains(sampler_meter(s), &(const struct domain *){NULL});
-
-        if (look->want_rows) /* so that rows and unattributed add up */
-                sampler_settle(s);
-        sums = sampler_sums(s, &look->now_ns, &look->started_ns);
-        memcpy(look->sums, sums, a->nsums * sizeof(*sums));
-        look->targets = sampler_targets(s);
-        look->lateness = *sampler_lateness(s);
-        look->cpu_ns = sampler_cpu_ns(s);
-        look->totals = *cputime_totals(sampler_cputime(s));
-        look->losses = *cputime_losses(sampler_cputime(s));
-        for (size_t i = 0; i < n; i++)
-                meter_fault(sampler_meter(s), i, &look->faults[i]);
-        memcpy(look->domains, sampler_domains(s), n * sizeof(look->domains[0]));
-        if (look->want_rows) {
-                processes_each(ps, copy_row, look);
-                copy_exited(look, a, ps);
-        }
-        mailbox_push(&look->server->mailbox, &look->back);
-}
-
-/* ---- in the server ---- */
-
-static void on_back(struct letter *letter)
-{
-        struct look *look = (struct look *)(void *)((char *)letter - offsetof(struct look, back));
-
-        if (look->call)
-                look->answer(look);
-        look_free(look);
-}
-
-static void look_start(struct call *call, void (*answer)(struct look *), bool want_rows)
-{
-        struct look *look = calloc(1, sizeof(*look));
-
-        if (look) {
-                look->sums = calloc(sampler_accounts(call->server->sampler)->nsums,
-                                    sizeof(uint64_t));
-                if (want_rows) {
-                        row_nodes_init(&look->nodes, call->server->topology);
-                        look->max_rows = call->server->config->max_processes * 2;
-                        look->rows = calloc(look->max_rows, sizeof(look->rows[0]));
-                }
-                if (look->nodes.n > 1)
-                        look->node_cpu_ns = calloc(look->max_rows * look->nodes.n,
-                                                   sizeof(uint64_t));
-        }
-        if (!look || !look->sums || (want_rows && !look->rows) ||
-            (look->nodes.n > 1 && !look->node_cpu_ns)) {
-                if (look)
-                        look_free(look);
-                call_error(call, "io.energat.Failed",
-                           json_pack("{s:s}", "reason", strerror(ENOMEM)));
-                return;
-        }
-        look->server = call->server;
-        look->call = call;
-        look->answer = answer;
-        look->want_rows = want_rows;
-        look->there.deliver = run_look;
-        look->back.deliver = on_back;
-        call->state = look;
-        call->gone = on_gone;
-        sampler_post(call->server->sampler, &look->there);
-}
 
 static json_t *number_or_null(bool known, double value)
 {
@@ -214,23 +72,6 @@ static json_t *domains_json(struct look *look)
         return array;
 }
 
-static json_t *all_warnings(struct look *look)
-{
-        const struct accounts *a = sampler_accounts(look->server->sampler);
-        json_t *warnings = json_array();
-        const char *lacking;
-
-        (void)server_baseline(look->server, &lacking);
-        warnings_of_source(warnings, look->server->sampler, look->faults, lacking);
-        warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
-        if (look->server->baseline_problem[0] && !look->server->baseline_missing)
-                json_array_append_new(warnings, json_string(look->server->baseline_problem));
-        configuration_warnings(look->server->configuration, warnings);
-        if (look->server->keeper)
-                keeper_problems(look->server->keeper, warnings);
-        return warnings;
-}
-
 static json_t *lateness_json(const struct lateness *l)
 {
         return json_pack("{s:f, s:f, s:f}", "p50_s",
@@ -258,123 +99,14 @@ static void answer_status(struct look *look)
                           lateness_json(&look->lateness), "tick_cpu_s",
                           ticks ? (double)look->cpu_ns / NS_PER_S / (double)ticks : 0.0,
                           "hidden_switches", (json_int_t)look->losses.hidden_switches, "targets",
-                          (int)look->targets, "domains", domains_json(look), "warnings",
-                          all_warnings(look)),
+                          (int)look->ntargets, "domains", domains_json(look), "warnings",
+                          look_warnings(look)),
                 false);
 }
 
 void method_status(struct call *call)
 {
         look_start(call, answer_status, false);
-}
-
-/* ---- rows ---- */
-
-/* What the machine used, of each socket and kind that accounts are kept for. */
-static json_t *sockets_json(struct look *look)
-{
-        const struct accounts *a = sampler_accounts(look->server->sampler);
-        const struct topology *topology = look->server->topology;
-        json_t *array = json_array();
-
-        for (unsigned int socket = 0; socket < a->nsockets; socket++) {
-                uint64_t energy[ENERGY_KINDS] = {0}, fixed[ENERGY_KINDS] = {0};
-                uint64_t rest[ENERGY_KINDS] = {0};
-                bool has[ENERGY_KINDS] = {false}, base[ENERGY_KINDS] = {true, true};
-
-                for (unsigned int i = 0; i < a->n; i++) {
-                        enum energy_kind kind = a->all[i].kind;
-
-                        if (a->all[i].socket != socket)
-                                continue;
-                        has[kind] = true;
-                        base[kind] &= a->all[i].base_known;
-                        energy[kind] += *account_sum(a, look->sums, SUM_ENERGY_UJ, i);
-                        fixed[kind] += *account_sum(a, look->sums, SUM_STATIC_UJ, i);
-                        rest[kind] += *account_sum(a, look->sums, SUM_UNATTRIBUTED_UJ, i);
-                }
-                json_array_append_new(
-                        array,
-                        json_pack("{s:i, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}}", "socket",
-                                  topology->sockets[socket], "machine", "package_j",
-                                  json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
-                                  "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
-                                  "static_package_j",
-                                  json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
-                                              fixed[ENERGY_PACKAGE]),
-                                  "static_dram_j",
-                                  json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM],
-                                              fixed[ENERGY_DRAM]),
-                                  "unattributed", "package_j",
-                                  json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
-                                  json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM])));
-        }
-        return array;
-}
-
-static void answer_rows(struct look *look)
-{
-        struct sampler *s = look->server->sampler;
-        const struct accounts *a = sampler_accounts(s);
-        const struct cputime_totals *t = &look->totals;
-        uint64_t energy[ENERGY_KINDS] = {0}, fixed[ENERGY_KINDS] = {0}, rest[ENERGY_KINDS] = {0};
-        bool has[ENERGY_KINDS] = {false}, base[ENERGY_KINDS] = {true, true};
-        json_t *rows = json_array();
-        unsigned int ncpus = 0;
-
-        for (unsigned int i = 0; i < a->n; i++) {
-                enum energy_kind kind = a->all[i].kind;
-
-                has[kind] = true;
-                base[kind] &= a->all[i].base_known;
-                energy[kind] += *account_sum(a, look->sums, SUM_ENERGY_UJ, i);
-                fixed[kind] += *account_sum(a, look->sums, SUM_STATIC_UJ, i);
-                rest[kind] += *account_sum(a, look->sums, SUM_UNATTRIBUTED_UJ, i);
-        }
-        for (size_t i = 0; i < look->nrows; i++)
-                json_array_append_new(rows, row_copy_json(&look->rows[i], &look->nodes));
-        for (unsigned int cpu = 0; cpu < look->server->topology->ncpus; cpu++)
-                ncpus += look->server->topology->cpus[cpu].online;
-        snprintf(look->exited.comm, sizeof(look->exited.comm), "(exited)");
-        call_reply(
-                look->call,
-                json_pack(
-                        "{s:f, s:o, s:o, s:o, s:o, s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:i, "
-                        "s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}, s:o}",
-                        "uptime_s", (double)(look->now_ns - look->started_ns) / NS_PER_S, "nodes",
-                        row_nodes_json(&look->nodes), "sockets", sockets_json(look), "rows", rows,
-                        "exited", row_copy_json(&look->exited, &look->nodes), "exited_count",
-                        (json_int_t)look->exited_count, "cpu_s",
-                        (double)all_slots_ns(a, t->busy_ns) / NS_PER_S, "idle_s",
-                        number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
-                        number_or_null(t->irq_known, (double)all_slots_ns(a, t->irq_ns) / NS_PER_S),
-                        "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
-                        (double)all_slots_ns(a, t->nobody_ns) / NS_PER_S, "lost_s",
-                        (double)look->losses.lost_ns / NS_PER_S, "wall_s",
-                        (double)t->cpu_wall_ns / NS_PER_S, "cpus", (int)ncpus, "machine",
-                        "package_j", json_joules(has[ENERGY_PACKAGE], energy[ENERGY_PACKAGE]),
-                        "dram_j", json_joules(has[ENERGY_DRAM], energy[ENERGY_DRAM]),
-                        "static_package_j",
-                        json_joules(has[ENERGY_PACKAGE] && base[ENERGY_PACKAGE],
-                                    fixed[ENERGY_PACKAGE]),
-                        "static_dram_j",
-                        json_joules(has[ENERGY_DRAM] && base[ENERGY_DRAM], fixed[ENERGY_DRAM]),
-                        "unattributed", "package_j",
-                        json_joules(has[ENERGY_PACKAGE], rest[ENERGY_PACKAGE]), "dram_j",
-                        json_joules(has[ENERGY_DRAM], rest[ENERGY_DRAM]), "warnings",
-                        all_warnings(look)),
-                false);
-}
-
-void method_rows(struct call *call)
-{
-        struct denial denial;
-
-        access_administer(&denial, call->server->config, call_peer(call), "see all processes");
-        if (denial.rule)
-                call_denied(call, &denial);
-        else
-                look_start(call, answer_rows, true);
 }
 
 /* ---- check ---- */

@@ -50,7 +50,7 @@ _energat() {
         --format) _energat_reply -W "$(_energat_choices "$program" "$verb" --format)" -- "$current" ;;
         --model) _energat_reply -W 'energat additive' -- "$current" ;;
         --sort) _energat_reply -W 'power energy cpu pid user name' -- "$current" ;;
-        --group) _energat_reply -W 'process user unit' -- "$current" ;;
+        --group) _energat_reply -W 'process user unit target' -- "$current" ;;
         --user | -u) _energat_reply -u -- "$current" ;;
         --pid | pid) _energat_reply -W "$(cd /proc && echo [0-9]*)" -- "$current" ;;
         --output | -o | --socket | --raw) _energat_reply -f -- "$current" ;;

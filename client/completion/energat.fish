@@ -55,7 +55,7 @@ complete -c energat -n '__energat_verb >/dev/null; and not __energat_is_command'
 complete -c energat -n '__energat_before --format' -a '(__energat_formats)'
 complete -c energat -n '__energat_before --model' -a 'energat additive'
 complete -c energat -n '__energat_before --sort' -a 'power energy cpu pid user name'
-complete -c energat -n '__energat_before --group' -a 'process user unit'
+complete -c energat -n '__energat_before --group' -a 'process user unit target'
 complete -c energat -n '__energat_before --user -u' -a '(__fish_complete_users)'
 complete -c energat -n '__energat_before --pid pid' -a '(__fish_complete_pids)'
 complete -c energat -n '__energat_before --output -o --socket --raw report export' -F

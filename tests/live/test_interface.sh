@@ -20,8 +20,8 @@ holds() {
 rig_start_sim --dram --core
 rig_baseline 20 3
 rig_start_daemon
-for scenario in complete describes_itself unknown_names status totals check config sensors rows own_rows follow \
-        follow_overrides follow_once names_of_any_bytes no_such bad_parameters denied calibrate calibrate_online busy; do
+for scenario in complete describes_itself unknown_names status totals check config sensors rows rows_since own_rows \
+        follow follow_overrides follow_once names_of_any_bytes no_such bad_parameters denied calibrate calibrate_online busy; do
         check "with a meter: $scenario" holds "$scenario"
 done
 rig_stop

@@ -88,6 +88,8 @@ test_keys() {
         check "root has a row" shows ' root$'
         key g
         check "g again by unit" shows 'one for each unit'
+        key g
+        check "g again by target, and says when there is none" shows 'nothing is being followed'
         key g t
         check "t makes a tree" shows 'rows by power, tree'
         key t C
@@ -105,6 +107,70 @@ test_keys() {
         key q
         check "q ends it with status 0" ends_with 0
         check "nothing was said on stderr" test ! -s "$RIG/top.err"
+        close_top
+}
+
+# mouse FORM BUTTON COLUMN LINE: press and release, as a terminal sends them; 64 and 65: the wheel
+mouse() {
+        local form=$1 button=$2 column=$3 line=$4 bytes
+        case $form in
+        sgr) # what terminals send for TERM=xterm
+                bytes=$(printf '\033[<%d;%d;%dM' "$button" "$column" "$line")
+                [[ $button -ge 64 ]] || bytes+=$(printf '\033[<%d;%d;%dm' "$button" "$column" "$line")
+                ;;
+        x10) # and for TERM=screen
+                bytes=$(x10_event "$button" "$column" "$line")
+                [[ $button -ge 64 ]] || bytes+=$(x10_event 3 "$column" "$line")
+                ;;
+        esac
+        # shellcheck disable=SC2046 # one argument for each byte
+        tmux_do send-keys -H $(printf '%s' "$bytes" | od -An -tx1)
+}
+
+# Each number is a byte, 32 more than it.
+x10_event() {
+        # shellcheck disable=SC2059 # the format is made of numbers
+        printf "\\033[M\\x$(printf '%x' $(($1 + 32)))\\x$(printf '%x' $(($2 + 32)))\\x$(printf '%x' $(($3 + 32)))"
+}
+
+# head_at: line of the table's head on the screen, counted from 1; column_of TITLE: its last column
+head_at() {
+        screen | grep -n '^ *PID USER' | cut -d : -f 1
+}
+
+column_of() {
+        screen | grep '^ *PID USER' | awk -v title="$1" '{ print index($0, title) + length(title) - 1 }'
+}
+
+# The line of the row under the cursor, which is in reverse.
+selected_line() {
+        screen -e | grep -n $'^\033\\[[0-9;]*7m *[0-9]' | head -n 1 | cut -d : -f 1
+}
+
+selected_is() {
+        [[ $(selected_line) == "$1" ]]
+}
+
+# In black and white, where the row under the cursor is in reverse.
+test_mouse() {
+        local form=$1 term=$2 head
+        open_top 80 24 "LC_ALL=C.UTF-8 NO_COLOR=1 TERM=$term" -d 1
+        check "mouse ($form): the table is there" shows '^ +PID USER +POWER W'
+        head=$(head_at)
+        mouse "$form" 0 "$(column_of 'CPU %')" "$head"
+        check "a click on a column's head sorts by it" shows 'rows by cpu(,|$| )'
+        mouse "$form" 0 "$(column_of 'CPU %')" "$head"
+        check "and again reverses" shows 'rows by cpu, reversed'
+        mouse "$form" 0 "$(column_of PID)" "$head"
+        check "another column's head: that column" shows 'rows by pid$'
+        mouse "$form" 0 10 $((head + 5))
+        check "a click on a row moves the cursor there" wait_for "$WAIT_S" selected_is $((head + 5))
+        mouse "$form" 65 10 $((head + 5))
+        check "the wheel moves it on" wait_for "$WAIT_S" selected_is $((head + 8))
+        mouse "$form" 64 10 $((head + 5))
+        check "and back" wait_for "$WAIT_S" selected_is $((head + 5))
+        key q
+        check "q ends it" ends_with 0
         close_top
 }
 
@@ -242,6 +308,36 @@ test_ordinary_user() {
                 'your own processes \(nobody\); root and group energat see all'
 }
 
+# Targets: what `energat run` follows; an ordinary user's top has their own only.
+test_targets() {
+        local ours='.rows[] | select(.name == "ours")'
+        check "--group target, with none" batch -n 1 --group target
+        check "has no rows" equal "$(rows_of "$RIG/batch")" ""
+        rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" run --name ours \
+                --format json -- sh -c 'while :; do /bin/true; done' >"$RIG/ours" 2>&1
+        rig_as nobody energat run --name theirs --no-wait --format json -- sleep 20 \
+                >"$RIG/theirs" 2>&1 </dev/null &
+        check "both are targets" wait_for "$WAIT_S" targets_are 'ours theirs'
+        check "of a target that is made of short processes" batch -n 1 --format json --group target
+        check "the CPU time is known" test "$(json "$RIG/batch" "($ours).cpu_percent > 20")" = true
+        check "and its power, 10 W for each core second" within \
+                "$(json "$RIG/batch" "$ours | .power_w / .cpu_percent")" 0.1 15
+        check "with its user" equal "$(json "$RIG/batch" "$ours | .user")" root
+        check "and text has its pid" batch -n 1 --group target
+        check "and name" matches "$(rows_of "$RIG/batch")" '^ +[0-9]+ root .* ours$'
+        check "an ordinary user's top" as_nobody top --format json -n 1 --group target
+        check "has the target that is theirs" equal "$(json "$RIG/out" '[.rows[].name] | join(" ")')" theirs
+        pkill -P "$RIG_PID" # the commands end, and so do the targets
+        pkill -u nobody -x sleep
+        check "who ends is gone" wait_for "$WAIT_S" targets_are ''
+}
+
+# targets_are NAMES
+targets_are() {
+        batch -n 1 -d 0.1 --format json --group target &&
+                [[ $(json "$RIG/batch" '[.rows[].name] | sort | join(" ")') == "$1" ]]
+}
+
 as_nobody() {
         rig_as nobody energat "$@" >"$RIG/out" 2>"$RIG/err" </dev/null
 }
@@ -288,9 +384,12 @@ chmod +x "$RIG/spin"
 rig_background nice -n -10 "$RIG/spin"
 test_batch
 test_ordinary_user
+test_targets
 test_locale_and_company
 if command -v tmux >/dev/null; then
         test_keys
+        test_mouse x10 screen
+        test_mouse sgr xterm
         test_sizes
         test_looks
         test_daemon_gone

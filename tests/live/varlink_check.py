@@ -289,6 +289,34 @@ def rows(daemon):
             require(len(row["node_cpu_s"]) == len(reply["nodes"]), f"GetRows: {row}")
 
 
+def rows_since(daemon):
+    """With since_s: the rows that changed, and the numbers of all others."""
+    with subprocess.Popen(["sleep", "20"]) as sleeper:
+        time.sleep(0.3)
+        first = daemon.call("GetRows")
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass
+        daemon.another().call("GetRows")  # which somebody else's look does not change
+        second = daemon.call("GetRows", {"since_s": first["uptime_s"]})
+        full = daemon.call("GetRows")
+        sleeper.kill()
+    require(first["unchanged"] is None and first["unchanged_dram_j"] is None, "GetRows: without since_s")
+    changed = [r["pid"] for r in second["rows"]]
+    require(os.getpid() in changed and sleeper.pid not in changed, f"GetRows since: {changed}")
+    require(sleeper.pid in second["unchanged"], f"GetRows since: {second['unchanged']}")
+    require(not set(changed) & set(second["unchanged"]), "GetRows since: in both lists")
+    both = set(changed) | set(second["unchanged"])
+    require(len(both ^ {r["pid"] for r in full["rows"]}) < 5, "GetRows since: not everybody")
+    if second["unchanged_dram_j"] is not None:
+        require(len(second["unchanged_dram_j"]) == len(second["unchanged"]), "GetRows since: dram")
+    before = {r["pid"]: r for r in first["rows"]}
+    after = {r["pid"]: r for r in full["rows"]}
+    for pid in second["unchanged"]:
+        if pid in before and pid in after and after[pid]["cpu_s"] == before[pid]["cpu_s"]:
+            require(after[pid]["comm"] == before[pid]["comm"], f"GetRows since: {after[pid]}")
+
+
 def own_rows(daemon):
     """Another user sees their own processes, no others, and nothing new within a second."""
     with subprocess.Popen(["sleep", "20"], user=NOBODY, group=NOBODY, extra_groups=[]) as theirs:
@@ -448,7 +476,8 @@ def bad_parameters(daemon):
             ("Calibrate", "period_s", "2"), ("Calibrate", "windows", 0),
             ("Calibrate", "windows", 1.5), ("Calibrate", "windows", 10**9),
             ("Calibrate", "force", "yes"), ("Calibrate", "force", 1),
-            ("Calibrate", "online", "no")):
+            ("Calibrate", "online", "no"), ("GetRows", "since_s", -1),
+            ("GetRows", "since_s", "1"), ("GetRows", "since_s", 1e12)):
         parameters = {"pid": os.getpid()} if method == "Follow" else {"force": True}
         parameters[name] = value
         error = daemon.refused(method, parameters, "org.varlink.service.InvalidParameter")
@@ -489,9 +518,8 @@ def nothing_to_calibrate(daemon):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    describes_itself, unknown_names, status, totals, check, config, sensors, rows, own_rows, follow, follow_overrides,
-    follow_once,
-    names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
+    describes_itself, unknown_names, status, totals, check, config, sensors, rows, rows_since, own_rows, follow,
+    follow_overrides, follow_once, names_of_any_bytes, calibrate, calibrate_online, busy, no_such, bad_parameters, denied, complete, nothing_to_calibrate)}
 
 
 def main():

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* energat top's model: power from two looks, rows that add up, groups, order and tree. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -303,6 +304,93 @@ static void parts_of_a_socket_add_up(void **state)
         near(model.sockets[0].most_w, 40);
 }
 
+#define STATUS "{\"source\": \"powercap\", \"estimated\": false, \"domains\": [], \"warnings\": []}"
+
+/* A snapshot of an answer; `before` may be NULL. */
+static struct top_snapshot parse(const char *text, const struct top_snapshot *before)
+{
+        json_auto_t *status = json_loads(STATUS, 0, NULL), *rows = json_loads(text, 0, NULL);
+        struct top_snapshot s;
+
+        assert_non_null(rows);
+        assert_int_equal(top_snapshot_parse(&s, rows, status, false, before), 0);
+        return s;
+}
+
+#define ROW(PID, CPU, PACKAGE, DRAM)                                                    \
+        "{\"pid\": " #PID ", \"start_s\": 1, \"comm\": \"p" #PID "\", \"threads\": 1, " \
+        "\"cpu_s\": " #CPU ", \"share\": {\"package_j\": " #PACKAGE ", \"dram_j\": " #DRAM "}}"
+
+static void what_has_not_changed_is_as_it_was_but_for_its_memory(void **state)
+{
+        static const char first[] = "{\"uptime_s\": 10, \"nodes\": [0], \"rows\": [" ROW(
+                4, 1, 7, 1) "," ROW(6, 2, 8, 1) "," ROW(9, 3, 9, 1) "]}";
+        static const char second[] = "{\"uptime_s\": 12, \"nodes\": [0], \"rows\": [" ROW(
+                6, 3, 12,
+                2) "," ROW(7, 1, 1, 0) "], \"unchanged\": [4, 9], \"unchanged_dram_j\": [3, null]}";
+
+        (void)state;
+        see(parse(first, NULL));
+        see(parse(second, &model.now));
+        assert_int_equal(model.now.nprocesses, 4);
+        near(row_named("p4")->energy_j, 10);
+        near(row_named("p4")->power_w, 1);
+        near(row_named("p4")->cpu_percent, 0);
+        near(row_named("p6")->power_w, 2.5);
+        near(row_named("p7")->power_w, 0.5);
+        near(row_named("p9")->energy_j, 10);
+        near(row_named("p9")->power_w, 0);
+}
+
+static void unchanged_since_nothing_that_is_known_is_refused(void **state)
+{
+        json_auto_t *status = json_loads(STATUS, 0, NULL);
+        json_auto_t *rows = json_loads("{\"uptime_s\": 12, \"nodes\": [0], \"rows\": [], "
+                                       "\"unchanged\": [4]}",
+                                       0, NULL);
+        const struct top_process other[] = {P(5, 1, "a", 4, 40)};
+        struct top_snapshot s, before = look(10, 1, other);
+
+        (void)state;
+        assert_int_equal(top_snapshot_parse(&s, rows, status, false, NULL), -EPROTO);
+        assert_int_equal(top_snapshot_parse(&s, rows, status, false, &before), -EPROTO);
+        top_snapshot_deinit(&before);
+}
+
+#define TARGET(ID, PID, NAME, CPU, PACKAGE)                                      \
+        "{\"target\": " #ID ", \"pid\": " #PID ", \"uid\": 0, \"name\": \"" NAME \
+        "\", \"processes\": 3, \"threads\": 4, \"cpu_s\": " #CPU                 \
+        ", \"share\": {\"package_j\": " #PACKAGE ", \"dram_j\": null}}"
+
+static void targets_are_rows_of_their_own(void **state)
+{
+        static const char first[] = "{\"uptime_s\": 10, \"nodes\": [0], \"rows\": [" ROW(
+                4, 1, 7, 1) "], "
+                            "\"targets\": [" TARGET(8, 50, "bench", 1, 10) "," TARGET(2, 40, "gone",
+                                                                                      1, 1) "]}";
+        static const char second[] = "{\"uptime_s\": 12, \"nodes\": [0], \"rows\": [" ROW(
+                4, 1, 7, 1) "], "
+                            "\"targets\": [" TARGET(9, 60, "new", 0.5, 4) "," TARGET(8, 50, "bench",
+                                                                                     2, 15) "]}";
+
+        (void)state;
+        order.group = TOP_TARGETS;
+        see(parse(first, NULL));
+        assert_true(isnan(row_named("bench")->power_w));
+        see(parse(second, NULL));
+        assert_int_equal(model.nrows, 2);
+        near(row_named("bench")->power_w, 2.5);
+        near(row_named("bench")->cpu_percent, 50);
+        near(row_named("bench")->energy_j, 15);
+        assert_int_equal(row_named("bench")->pid, 50);
+        assert_int_equal(row_named("bench")->processes, 3);
+        near(row_named("new")->power_w, 2); /* all of it since it has been followed */
+        assert_string_equal(model.rows[0].name, "bench");
+        snprintf(order.filter, sizeof(order.filter), "ne");
+        assert_int_equal(top_model_arrange(&model, &order), 0);
+        assert_int_equal(model.nrows, 1);
+}
+
 static void a_unit_is_the_deepest_service_or_scope(void **state)
 {
         static const struct {
@@ -337,9 +425,7 @@ static void answers_that_are_none_are_refused(void **state)
                 "{}", "{\"uptime_s\": 1, \"nodes\": [0], \"rows\": 7}",
                 "{\"uptime_s\": 1, \"nodes\": [0], \"rows\": [{}]}",
                 "{\"uptime_s\": 1, \"nodes\": [0], \"rows\": [{\"pid\": \"7\", \"comm\": \"a\"}]}"};
-        json_t *status = json_loads("{\"source\": \"powercap\", \"estimated\": false, "
-                                    "\"domains\": [], \"warnings\": []}",
-                                    0, NULL);
+        json_t *status = json_loads(STATUS, 0, NULL);
         struct top_snapshot s;
 
         (void)state;
@@ -347,7 +433,7 @@ static void answers_that_are_none_are_refused(void **state)
                 json_t *rows = json_loads(bad[i], 0, NULL);
 
                 assert_non_null(rows);
-                assert_true(top_snapshot_parse(&s, rows, status, false) < 0);
+                assert_true(top_snapshot_parse(&s, rows, status, false, NULL) < 0);
                 json_decref(rows);
         }
         json_decref(status);
@@ -370,6 +456,9 @@ int main(void)
                 TEST(children_stand_below_their_parents),
                 TEST(a_circle_of_parents_is_shown_and_ends),
                 TEST(parts_of_a_socket_add_up),
+                TEST(what_has_not_changed_is_as_it_was_but_for_its_memory),
+                TEST(unchanged_since_nothing_that_is_known_is_refused),
+                TEST(targets_are_rows_of_their_own),
                 TEST(a_unit_is_the_deepest_service_or_scope),
                 TEST(answers_that_are_none_are_refused),
         };
