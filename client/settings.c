@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
 #include <math.h>
@@ -281,36 +282,69 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
         return 1;
 }
 
-/* Who works in somebody else's directory shall not be told by it which daemon to believe. */
-static bool is_trusted(const struct reading *r)
+/*
+ * Everybody can put a file into a folder such as /tmp.  Who works there shall neither be told by it
+ * which daemon to believe, nor be kept from working by one that hangs or cannot be read: such a
+ * file is ignored.  NULL: it is good.
+ */
+static const char *why_not(const struct stat *st, enum setting_origin origin)
 {
+        if (!S_ISREG(st->st_mode))
+                return "it is no regular file";
+        if (origin == SETTING_DIRECTORY_FILE && st->st_uid != getuid() && st->st_uid != 0)
+                return "it belongs to another user";
+        return NULL;
+}
+
+/* 0, or a negative errno: `why` (NULL: strerror() says it) tells more.  Never waits, as opening a
+ * FIFO would. */
+static int open_file(const char *path, enum setting_origin origin, FILE **ret, const char **why)
+{
+        int no_link = origin == SETTING_DIRECTORY_FILE ? O_NOFOLLOW : 0, r;
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | no_link);
         struct stat st;
 
-        if (fstat(fileno(r->stream), &st) < 0)
-                return false;
-        return r->origin != SETTING_DIRECTORY_FILE || st.st_uid == getuid() || st.st_uid == 0;
+        *why = NULL;
+        if (fd < 0) {
+                r = -errno;
+                if (r == -ELOOP && no_link)
+                        *why = "it is a link";
+                return r;
+        }
+        r = fstat(fd, &st) < 0 ? -errno : 0;
+        if (r == 0 && (*why = why_not(&st, origin)))
+                r = -EINVAL;
+        if (r == 0 && !(*ret = fdopen(fd, "r")))
+                r = -errno;
+        if (r < 0)
+                close(fd);
+        return r;
+}
+
+static int cannot_read(const char *path, enum setting_origin origin, int error, const char *why,
+                       FILE *messages)
+{
+        if (!why)
+                why = strerror(-error);
+        if (origin == SETTING_DIRECTORY_FILE) {
+                fprintf(messages, "%s: ignored: %s\n", path, why);
+                return 0;
+        }
+        fprintf(messages, "%s: cannot be read: %s\n", path, why);
+        return error;
 }
 
 int settings_read_file(struct settings *s, const char *path, enum setting_origin origin,
                        FILE *messages)
 {
         struct reading r = {.settings = s, .origin = origin, .path = path, .messages = messages};
-        int bad_line;
+        const char *why;
+        int bad_line, error = open_file(path, origin, &r.stream, &why);
 
-        r.stream = fopen(path, "re");
-        if (!r.stream) {
-                int error = errno;
-
-                if (error == ENOENT || error == ENOTDIR)
-                        return 0;
-                fprintf(messages, "%s: cannot be read: %s\n", path, strerror(error));
-                return -error;
-        }
-        if (!is_trusted(&r)) {
-                fprintf(messages, "%s: ignored, because it belongs to another user\n", path);
-                fclose(r.stream);
+        if (error == -ENOENT || error == -ENOTDIR)
                 return 0;
-        }
+        if (error < 0)
+                return cannot_read(path, origin, error, why, messages);
         bad_line = ini_parse_stream(read_line, &r, on_key, &r);
         if (bad_line > 0) {
                 r.line = (unsigned int)bad_line;

@@ -95,7 +95,8 @@ void settings_default_files(struct settings_file files[SETTINGS_FILES]);
 /*
  * Read one file over what is in *s.  A file that is not there is none.  Messages, one a line
  * ("FILE:LINE: KEY: what is wrong"), go to `messages`.  0, or -EINVAL when a value is bad or a line
- * malformed, or another negative errno when it cannot be read.
+ * malformed, or another negative errno when it cannot be read.  The directory's file is ignored,
+ * which is told, when it is a link, no regular file, somebody else's or cannot be read.
  */
 int settings_read_file(struct settings *s, const char *path, enum setting_origin origin,
                        FILE *messages);

@@ -244,6 +244,65 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
         assert_int_equal(settings_read_file(&s, "missing", SETTING_USER_FILE, stream), 0);
 }
 
+/* What anybody can leave in a folder such as /tmp: whoever works there is told, and works on. */
+static int read_foreign(const char *expected)
+{
+        int r;
+
+        alarm(20); /* a reader that waits is ended, and the test with it */
+        r = settings_read_file(&s, ".energat.ini", SETTING_DIRECTORY_FILE, stream);
+        alarm(0);
+        fflush(stream);
+        assert_non_null(messages);
+        assert_non_null(strstr(messages, ".energat.ini: ignored: "));
+        assert_non_null(strstr(messages, expected));
+        assert_true(settings_is_default(&s, SETTING_PUE));
+        return r;
+}
+
+static void a_pipe_in_the_directory_is_ignored(void **state)
+{
+        (void)state;
+        assert_int_equal(mkfifo(".energat.ini", 0666), 0);
+        assert_int_equal(read_foreign("it is no regular file"), 0);
+}
+
+static void a_link_in_the_directory_is_never_followed(void **state)
+{
+        (void)state;
+        put("test.ini", "[post-processing]\npue = 1.5\n");
+        assert_int_equal(symlink("test.ini", ".energat.ini"), 0);
+        assert_int_equal(read_foreign("it is a link"), 0);
+        unlink(".energat.ini");
+        assert_int_equal(symlink("/dev/zero", ".energat.ini"), 0);
+        assert_int_equal(read_foreign("it is a link"), 0);
+}
+
+static void a_file_in_the_directory_that_may_not_be_read_is_ignored(void **state)
+{
+        uid_t me = geteuid();
+
+        (void)state;
+        put(".energat.ini", "[post-processing]\npue = 1.5\n");
+        assert_int_equal(chmod(".energat.ini", 0), 0);
+        assert_int_equal(chmod(directory, 0755), 0);
+        if (me == 0) /* who may read everything */
+                assert_int_equal(seteuid(65534), 0);
+        assert_int_equal(read_foreign("Permission denied"), 0);
+        assert_int_equal(seteuid(me), 0);
+}
+
+static void ones_own_file_that_is_no_file_is_an_error(void **state)
+{
+        (void)state;
+        assert_int_equal(mkfifo("test.ini", 0600), 0);
+        alarm(20);
+        assert_int_equal(settings_read_file(&s, "test.ini", SETTING_USER_FILE, stream), -EINVAL);
+        alarm(0);
+        fflush(stream);
+        assert_non_null(strstr(messages, "test.ini: cannot be read: it is no regular file"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -261,6 +320,10 @@ int main(void)
                 TEST(the_users_file_can_be_elsewhere),
                 TEST(a_bad_variable_is_named),
                 TEST(somebody_elses_directory_has_no_say),
+                TEST(a_pipe_in_the_directory_is_ignored),
+                TEST(a_link_in_the_directory_is_never_followed),
+                TEST(a_file_in_the_directory_that_may_not_be_read_is_ignored),
+                TEST(ones_own_file_that_is_no_file_is_an_error),
                 TEST(a_file_that_cannot_be_read_is_an_error),
         };
 
