@@ -14,7 +14,7 @@ static json_t *value_json(const struct setting_row *row, const struct setting_va
 {
         if (!value->text[0])
                 return json_null();
-        return row->is_number ? json_real(value->number) : json_string(value->text);
+        return row->is_number ? json_real(value->number) : text_json(value->text);
 }
 
 static json_t *setting_json(const struct settings *s, enum setting id)
@@ -28,7 +28,7 @@ static json_t *setting_json(const struct settings *s, enum setting id)
                            row->key, "value", value_json(row, value), "unit", row->unit, "origin",
                            settings_origin_name(value->origin), "variable",
                            settings_variable(id, variable), "doc", row->doc);
-        place = value->place[0] ? json_string(value->place) : json_null();
+        place = value->place[0] ? text_json(value->place) : json_null();
         if (json_object_set_new(object, "place", place) < 0) {
                 json_decref(object);
                 return NULL;

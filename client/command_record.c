@@ -45,6 +45,7 @@ static void no_rows(struct recorder *r, const char *reason)
         char note[512];
 
         snprintf(note, sizeof(note), "single processes are not recorded: %s", reason);
+        text_make_utf8(note); /* it may have been cut in a character */
         text_message("%s", note);
         record_write(&r->file, "note",
                      json_pack("{s:f, s:s}", "time", record_time_s(), "text", note));

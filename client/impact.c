@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "report.h"
+#include "text.h"
 
 #define J_PER_WH  3600.0
 #define J_PER_KWH 3.6e6
@@ -20,6 +21,7 @@ struct impact_factors impact_factors_of(const struct settings *settings)
         };
 
         snprintf(f.price_unit, sizeof(f.price_unit), "%s", unit ? unit : "");
+        text_make_utf8(f.price_unit); /* it goes into JSON, and may have been cut in a character */
         return f;
 }
 

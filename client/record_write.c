@@ -21,15 +21,6 @@ double record_time_s(void)
         return (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S;
 }
 
-static json_t *utf8(const char *s)
-{
-        char *copy = text_to_utf8(s);
-        json_t *string = copy ? json_string(copy) : NULL;
-
-        free(copy);
-        return string;
-}
-
 json_t *record_header(const char *kind, const char *name, char **command, double interval_s)
 {
         json_auto_t *words = json_array();
@@ -38,12 +29,12 @@ json_t *record_header(const char *kind, const char *name, char **command, double
         if (uname(&host) < 0)
                 strcpy(host.nodename, "?");
         for (size_t i = 0; command && command[i]; i++)
-                if (json_array_append_new(words, utf8(command[i])) < 0)
+                if (json_array_append_new(words, text_json(command[i])) < 0)
                         return NULL;
         return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:f, s:o, s:i}", "version", RECORD_VERSION,
-                         "energat", ENERGAT_VERSION, "kind", kind, "name", utf8(name), "command",
-                         command ? json_incref(words) : json_null(), "host", utf8(host.nodename),
-                         "begin", record_time_s(), "interval_s",
+                         "energat", ENERGAT_VERSION, "kind", kind, "name", text_json(name),
+                         "command", command ? json_incref(words) : json_null(), "host",
+                         text_json(host.nodename), "begin", record_time_s(), "interval_s",
                          interval_s > 0 ? json_real(interval_s) : json_null(), "cpus",
                          (int)sysconf(_SC_NPROCESSORS_ONLN));
 }

@@ -132,18 +132,33 @@ static size_t sequence_length(const unsigned char *s)
         return length;
 }
 
+void text_make_utf8(char *s)
+{
+        while (*s) {
+                size_t length = sequence_length((const unsigned char *)s);
+
+                if (length == 0)
+                        *s = '?';
+                s += length ? length : 1;
+        }
+}
+
 char *text_to_utf8(const char *s)
 {
         char *copy = strdup(s);
 
-        for (char *p = copy; p && *p;) {
-                size_t length = sequence_length((const unsigned char *)p);
-
-                if (length == 0)
-                        *p = '?';
-                p += length ? length : 1;
-        }
+        if (copy)
+                text_make_utf8(copy);
         return copy;
+}
+
+json_t *text_json(const char *s)
+{
+        char *copy = text_to_utf8(s);
+        json_t *string = copy ? json_string(copy) : NULL;
+
+        free(copy);
+        return string;
 }
 
 bool text_utf8(void)

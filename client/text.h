@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -23,8 +24,15 @@ const char *text_duration(char text[TEXT_NUMBER_MAX], double seconds);
 /* Print a string that came from elsewhere: control characters become '?'. */
 void text_print_safe(FILE *out, const char *s);
 
-/* A copy with '?' for each byte that is not UTF-8, for JSON; free with free().  NULL: no memory. */
+/* '?' for each byte that is not UTF-8, for JSON: of a text that was cut, after cutting. */
+void text_make_utf8(char *s);
+
+/* A copy with '?' for each byte that is not UTF-8; free with free().  NULL: no memory. */
 char *text_to_utf8(const char *s);
+
+/* The same as a JSON string: jansson takes nothing but UTF-8, and arguments, paths and the
+ * environment need not be.  NULL: no memory. */
+json_t *text_json(const char *s);
 
 /* Does the user's locale write UTF-8? */
 bool text_utf8(void);
