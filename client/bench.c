@@ -34,8 +34,9 @@ const char *bench_metric_text(enum bench_metric metric)
         return metrics[metric].text;
 }
 
-int bench_add(struct bench *b, int command, bool warmup, int status, double wall_s, json_t *report)
+int bench_add(struct bench *b, const struct bench_run *added, double wall_s)
 {
+        json_t *report = added->report;
         struct bench_run *run;
 
         if (b->count == b->room) {
@@ -50,13 +51,8 @@ int bench_add(struct bench *b, int command, bool warmup, int status, double wall
                 b->room = room;
         }
         run = &b->runs[b->count++];
-        *run = (struct bench_run){
-                .command = command,
-                .warmup = warmup,
-                .status = status,
-                .counts = report && status == 0 && !warmup,
-                .report = report,
-        };
+        *run = *added;
+        run->counts = report && !run->partial && run->status == 0 && !run->warmup;
         run->values[BENCH_ATTRIBUTED] = impact_total_j(report, "attributed");
         run->values[BENCH_SHARE] = impact_total_j(report, "share");
         run->values[BENCH_DURATION] = wall_s;
@@ -226,9 +222,10 @@ static int append_run(json_t *runs, const struct bench_run *run, size_t index, u
         json_auto_t *object = NULL;
         json_t *report = run->report ? json_incref(run->report) : json_null();
 
-        object = json_pack("{s:I, s:i, s:b, s:i, s:b, s:o}", "run", (json_int_t)index, "command",
-                           run->command, "warmup", run->warmup, "exit_status", run->status,
-                           "counts", run->counts, "outlier_in", outlier_metrics(outlier));
+        object = json_pack("{s:I, s:i, s:b, s:i, s:b, s:b, s:o}", "run", (json_int_t)index,
+                           "command", run->command, "warmup", run->warmup, "exit_status",
+                           run->status, "partial", run->partial, "counts", run->counts,
+                           "outlier_in", outlier_metrics(outlier));
         for (int m = 0; object && m < BENCH_METRICS; m++)
                 if (json_object_set_new(object, metrics[m].key, number(run->values[m])) < 0)
                         break;
@@ -265,8 +262,7 @@ static json_t *comparisons_json(const struct bench *b)
         return json_incref(all);
 }
 
-/* What the runs' reports warn of, each once. */
-static json_t *warnings_json(const struct bench *b)
+json_t *bench_warnings(const struct bench *b)
 {
         json_auto_t *holder = json_pack("{s:[]}", "warnings");
         const json_t *warning;
@@ -283,19 +279,34 @@ static json_t *warnings_json(const struct bench *b)
         return json_incref(json_object_get(holder, "warnings"));
 }
 
+const char *bench_source(const struct bench *b)
+{
+        for (size_t i = 0; i < b->count; i++)
+                if (b->runs[i].report)
+                        return report_string(b->runs[i].report, "source");
+        return "";
+}
+
+bool bench_estimated(const struct bench *b)
+{
+        for (size_t i = 0; i < b->count; i++)
+                if (report_estimated(b->runs[i].report))
+                        return true;
+        return false;
+}
+
 json_t *bench_json(const struct bench *b, const struct impact_factors *factors)
 {
-        const json_t *first = b->count ? b->runs[0].report : NULL;
         json_auto_t *commands = json_array();
 
         for (int c = 0; c < BENCH_COMMANDS && b->commands[c]; c++)
                 if (append_command(commands, b, c) < 0)
                         return NULL;
         return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:O, s:o, s:o, s:o, s:o}", "source",
-                         report_string(first, "source"), "estimated", report_estimated(first),
-                         "complete", !b->cut_short, "runs_wanted", (json_int_t)b->wanted,
-                         "runs_measured", (json_int_t)bench_measured(b), "runs_failed",
-                         (json_int_t)bench_failed(b), "commands", commands, "comparison",
-                         comparisons_json(b), "runs", runs_json(b), "factors",
-                         impact_factors_json(factors), "warnings", warnings_json(b));
+                         bench_source(b), "estimated", bench_estimated(b), "complete",
+                         !b->cut_short, "runs_wanted", (json_int_t)b->wanted, "runs_measured",
+                         (json_int_t)bench_measured(b), "runs_failed", (json_int_t)bench_failed(b),
+                         "commands", commands, "comparison", comparisons_json(b), "runs",
+                         runs_json(b), "factors", impact_factors_json(factors), "warnings",
+                         bench_warnings(b));
 }

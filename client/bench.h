@@ -2,8 +2,9 @@
 /*
  * Repeated runs of one command, or of two that are compared: the runs, and what follows from them.
  *
- * Runs that failed (exit status not 0), and those that brought no result, are kept and shown, and
- * left out of all statistics: what a broken run costs says nothing of a good one.
+ * Runs that failed (exit status not 0), those that brought no result, and those of which a part was
+ * not measured because the daemon was away, are kept and shown, and left out of all statistics:
+ * what a broken run costs says nothing of a good one.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ struct bench_run {
         int command; /* 0, or 1: the one of --compare */
         bool warmup;
         int status;
-        bool counts; /* in the statistics */
+        bool partial; /* the report does not cover all of it, and warns of it */
+        bool counts;  /* in the statistics */
         double values[BENCH_METRICS];
         json_t *report; /* NULL: it brought none */
 };
@@ -40,12 +42,14 @@ const char *bench_metric_key(enum bench_metric metric);  /* "share_j" */
 const char *bench_metric_unit(enum bench_metric metric); /* "J" or "s" */
 const char *bench_metric_text(enum bench_metric metric); /* "share" */
 
-/* wall_s: of the command alone, by the clock.  Takes the report over; it may be NULL.  0 or
- * -ENOMEM. */
-int bench_add(struct bench *b, int command, bool warmup, int status, double wall_s, json_t *report);
+/*
+ * Add `run` with command, warmup, status, partial and report, which may be NULL and is taken over.
+ * wall_s: of the command alone, by the clock.  0 or -ENOMEM.
+ */
+int bench_add(struct bench *b, const struct bench_run *run, double wall_s);
 void bench_deinit(struct bench *b);
 
-/* Runs that were measured, without warm-up; and those of them that failed. */
+/* Runs that were measured, without warm-up; and those of them that do not count. */
 size_t bench_measured(const struct bench *b);
 size_t bench_failed(const struct bench *b);
 
@@ -55,6 +59,13 @@ int bench_statistics(const struct bench *b, int command, enum bench_metric metri
 int bench_compare(const struct bench *b, enum bench_metric metric, struct comparison *ret);
 /* outliers[i] of runs[i]: a bit (1 << metric) for each in which it is one.  Room for b->count. */
 int bench_outliers(const struct bench *b, unsigned int *outliers);
+
+/* Where energy is from: of the first run that has a report; "" when none has. */
+const char *bench_source(const struct bench *b);
+bool bench_estimated(const struct bench *b); /* of any run */
+
+/* What the runs' reports warn of, each once: a new array, or NULL. */
+json_t *bench_warnings(const struct bench *b);
 
 /* The object that --format json prints.  New reference or NULL. */
 json_t *bench_json(const struct bench *b, const struct impact_factors *factors);

@@ -12,9 +12,10 @@ json_t *bench_record_run(const struct bench *b)
 {
         const struct bench_run *run = &b->runs[b->count - 1];
 
-        return json_pack("{s:i, s:s, s:b, s:i, s:f, s:o}", "command", run->command, "line",
+        return json_pack("{s:i, s:s, s:b, s:i, s:b, s:f, s:o}", "command", run->command, "line",
                          b->commands[run->command], "warmup", run->warmup, "exit_status",
-                         run->status, "wall_s", run->values[BENCH_DURATION], "report",
+                         run->status, "partial", run->partial, "wall_s",
+                         run->values[BENCH_DURATION], "report",
                          run->report ? json_incref(run->report) : json_null());
 }
 
@@ -37,9 +38,15 @@ static int take_run(struct bench_record *b, const json_t *run)
                 if (!b->commands[command])
                         return -ENOMEM;
         }
-        return bench_add(&b->bench, (int)command, json_is_true(json_object_get(run, "warmup")),
-                         (int)report_integer(run, "exit_status"), wall_s,
-                         report_valid(report) ? json_incref(report) : NULL);
+        return bench_add(&b->bench,
+                         &(struct bench_run){
+                                 .command = (int)command,
+                                 .warmup = json_is_true(json_object_get(run, "warmup")),
+                                 .partial = json_is_true(json_object_get(run, "partial")),
+                                 .status = (int)report_integer(run, "exit_status"),
+                                 .report = report_valid(report) ? json_incref(report) : NULL,
+                         },
+                         wall_s);
 }
 
 int bench_record_read(struct bench_record *b, struct record_reader *reader)

@@ -35,6 +35,8 @@ static void print_run(FILE *out, const struct bench *b, size_t i, unsigned int o
                 fprintf(out, "  failed: exit status %d", run->status);
         else if (!run->report)
                 fputs("  no result", out);
+        else if (run->partial)
+                fputs("  not measured whole", out);
         if (outlier)
                 fputs("  outlier:", out);
         for (int m = 0; m < BENCH_METRICS; m++)
@@ -103,19 +105,23 @@ static void print_verdict(FILE *out, const struct comparison *c, enum bench_metr
 {
         const char *unit = bench_metric_unit(metric);
         char difference[TEXT_NUMBER_MAX], low[TEXT_NUMBER_MAX], high[TEXT_NUMBER_MAX];
+        char ratio[64] = "";
 
         fprintf(out, "  %-10s ", bench_metric_text(metric));
         if (isnan(c->p)) {
                 fputs("cannot be told from so few runs\n", out);
                 return;
         }
+        /* of nothing there is no percentage */
+        if (isfinite(c->ratio))
+                snprintf(ratio, sizeof(ratio), "%.1f %% ", fabs(c->ratio - 1) * 100);
         text_quantity(difference, c->difference, unit);
         text_quantity(low, c->low, unit);
         text_quantity(high, c->high, unit);
         if (c->p < COMPARISON_ALPHA)
-                fprintf(out, "B needs %.1f %% %s: %s%s (%s to %s), p = %.2g\n",
-                        fabs(c->ratio - 1) * 100, c->difference < 0 ? "less" : "more",
-                        c->difference < 0 ? "" : "+", difference, low, high, c->p);
+                fprintf(out, "B needs %s%s: %s%s (%s to %s), p = %.2g\n", ratio,
+                        c->difference < 0 ? "less" : "more", c->difference < 0 ? "" : "+",
+                        difference, low, high, c->p);
         else
                 fprintf(out, "no difference can be shown: %s%s (%s to %s), p = %.2g\n",
                         c->difference < 0 ? "" : "+", difference, low, high, c->p);
@@ -141,25 +147,38 @@ static int print_comparison(FILE *out, const struct bench *b)
         return 0;
 }
 
-static void print_notes(FILE *out, const struct bench *b)
+static int print_notes(FILE *out, const struct bench *b)
 {
-        size_t failed = bench_failed(b), measured = bench_measured(b);
+        json_auto_t *warnings = bench_warnings(b);
+        size_t failed = bench_failed(b), measured = bench_measured(b), i;
+        const json_t *warning;
 
-        if (b->cut_short || failed)
+        if (!warnings)
+                return -ENOMEM;
+        if (b->cut_short || failed || json_array_size(warnings))
                 fputc('\n', out);
         if (b->cut_short)
                 fprintf(out, "  incomplete: %zu of %zu runs were measured\n", measured, b->wanted);
         if (failed)
-                fprintf(out, "  %zu of %zu runs failed and are in no statistics\n", failed,
-                        measured);
+                fprintf(out,
+                        "  %zu of %zu runs failed, or were not measured whole, and are in no "
+                        "statistics\n",
+                        failed, measured);
+        json_array_foreach(warnings, i, warning)
+        {
+                fputs("  warning: ", out);
+                text_print_safe(out, json_string_value(warning));
+                fputc('\n', out);
+        }
+        return 0;
 }
 
 int bench_print_text(FILE *out, const struct bench *b)
 {
-        const json_t *first = b->count ? b->runs[0].report : NULL;
-
-        fprintf(out, "energat: %zu runs (%s)\n", bench_measured(b), report_string(first, "source"));
-        if (report_estimated(first))
+        fprintf(out, "energat: %zu runs (", bench_measured(b));
+        text_print_safe(out, bench_source(b));
+        fputs(")\n", out);
+        if (bench_estimated(b))
                 fputs("  estimated, no energy meter on this machine\n", out);
         if (print_runs(out, b) < 0)
                 return -ENOMEM;
@@ -168,6 +187,5 @@ int bench_print_text(FILE *out, const struct bench *b)
                         return -ENOMEM;
         if (print_comparison(out, b) < 0)
                 return -ENOMEM;
-        print_notes(out, b);
-        return 0;
+        return print_notes(out, b);
 }

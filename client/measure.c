@@ -450,6 +450,12 @@ static int supervise(struct run *r)
         return STATUS_OK;
 }
 
+/* The daemon ended it while CMD ran on. */
+static bool ended_early(const struct run *r)
+{
+        return r->follow.final && !r->abandoned && r->ended_ns + EARLY_FINAL_NS <= r->exited_ns;
+}
+
 static int add_warnings(const struct run *r, json_t *report)
 {
         char early[128];
@@ -458,7 +464,7 @@ static int add_warnings(const struct run *r, json_t *report)
         if (r->cut_short && report_integer(report, "threads") != 0 &&
             report_warn(report, r->cut_short) < 0)
                 return -ENOMEM;
-        if (!r->follow.final || r->abandoned || r->ended_ns + EARLY_FINAL_NS > r->exited_ns)
+        if (!ended_early(r))
                 return 0;
         snprintf(early, sizeof(early), "energatd ended the measurement %.3f s before the command",
                  (double)(r->exited_ns - r->ended_ns) / (double)NS_PER_S);
@@ -548,6 +554,7 @@ int measure_run(struct measured *ret, const struct measure *m)
                 return status;
         ret->status = r.abandoned ? STATUS_SIGNAL + r.interrupted : r.child.status;
         ret->wall_s = r.abandoned ? NAN : (double)(r.exited_ns - r.released_ns) / (double)NS_PER_S;
+        ret->partial = !r.follow.final || r.follow.breaks || r.abandoned || ended_early(&r);
         ret->report = follow_result(&r.follow);
         if (ret->report && add_warnings(&r, ret->report) < 0) {
                 json_decref(ret->report);

@@ -39,6 +39,7 @@ struct measure {
 
 struct measured {
         json_t *report;  /* NULL: nothing is known, and it was said why */
+        bool partial;    /* the report does not cover all of CMD, and warns of it */
         int status;      /* of CMD, as a shell has it */
         double wall_s;   /* from its first instruction to its exit, by the clock; NAN: not known */
         int interrupted; /* the last signal that asked for an end meanwhile, or 0 */

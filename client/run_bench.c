@@ -29,7 +29,8 @@ struct repeated {
         struct output_file output;
         struct record_writer raw;
         struct progress progress;
-        char line[COMMAND_LINE_MAX]; /* CMD as one line */
+        char line[COMMAND_LINE_MAX];  /* CMD as one line */
+        char *titles[BENCH_COMMANDS]; /* of both, as UTF-8 */
         char **arguments[BENCH_COMMANDS];
         wordexp_t words; /* of --compare */
         bool has_words;
@@ -94,6 +95,7 @@ static int one_run(struct repeated *r, int command, bool warmup)
                 .second_signal_quits = true,
         };
         struct measured m = {0};
+        struct bench_run run;
         int status;
 
         progress_clear(&r->progress);
@@ -106,9 +108,16 @@ static int one_run(struct repeated *r, int command, bool warmup)
                 measured_deinit(&m);
                 return STATUS_SIGNAL + r->interrupted;
         }
+        run = (struct bench_run){
+                .command = command,
+                .warmup = warmup,
+                .partial = m.partial,
+                .status = m.status,
+                .report = m.report,
+        };
         if (!warmup && !r->first_failure)
-                r->first_failure = m.status ? m.status : m.report ? 0 : STATUS_FAILED;
-        if (bench_add(&r->bench, command, warmup, m.status, m.wall_s, m.report) < 0) {
+                r->first_failure = m.status ? m.status : m.report && !m.partial ? 0 : STATUS_FAILED;
+        if (bench_add(&r->bench, &run, m.wall_s) < 0) {
                 text_message("%s", strerror(ENOMEM));
                 return STATUS_FAILED;
         }
@@ -186,6 +195,23 @@ static int print_result(struct repeated *r)
         return STATUS_FAILED;
 }
 
+/* They go into JSON, and an argument need not be UTF-8, nor a line that was cut. */
+static int set_titles(struct repeated *r)
+{
+        const struct options *o = r->options;
+        const char *given[BENCH_COMMANDS] = {o->name ? o->name : r->line, o->compare};
+
+        for (int c = 0; c < BENCH_COMMANDS && given[c]; c++) {
+                r->titles[c] = text_to_utf8(given[c]);
+                if (!r->titles[c]) {
+                        text_message("%s", strerror(ENOMEM));
+                        return STATUS_FAILED;
+                }
+                r->bench.commands[c] = r->titles[c];
+        }
+        return STATUS_OK;
+}
+
 static int prepare(struct repeated *r)
 {
         const struct options *o = r->options;
@@ -193,8 +219,9 @@ static int prepare(struct repeated *r)
 
         r->arguments[0] = o->arguments;
         join_arguments(r->line, o->arguments);
-        r->bench.commands[0] = o->name ? o->name : r->line;
-        r->bench.commands[1] = o->compare;
+        status = set_titles(r);
+        if (status != STATUS_OK)
+                return status;
         if (o->compare) {
                 status = split_second(r);
                 if (status != STATUS_OK)
@@ -229,6 +256,8 @@ static void repeated_deinit(struct repeated *r)
         output_file_deinit(&r->output);
         record_close(&r->raw);
         bench_deinit(&r->bench);
+        for (int c = 0; c < BENCH_COMMANDS; c++)
+                free(r->titles[c]);
         if (r->has_words)
                 wordfree(&r->words);
 }
