@@ -221,8 +221,7 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
                 count_cpu_time(l);
         }
         memset(l->pending_uj, 0, a->n * sizeof(l->pending_uj[0]));
-        for (struct process *p = l->processes.graveyard; p; p = p->next_sibling)
-                memory_split_leave(&l->memory, p, l->now_ns);
+        memory_split_leave_dead(&l->memory, &l->processes, l->now_ns);
         copy_sums(l, cputime);
         mark_check(l);
         processes_bury(&l->processes);

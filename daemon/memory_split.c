@@ -94,6 +94,12 @@ void memory_split_leave(struct memory_split *m, struct process *p, uint64_t now_
         memset(p->held_bytes, 0, m->n * sizeof(p->held_bytes[0]));
 }
 
+void memory_split_leave_dead(struct memory_split *m, struct processes *ps, uint64_t now_ns)
+{
+        for (struct process *p = ps->graveyard; p; p = p->next_sibling)
+                memory_split_leave(m, p, now_ns);
+}
+
 static void settle_one(struct process *p, void *arg)
 {
         memory_split_settle_process(arg, p);
@@ -103,6 +109,8 @@ static void settle_one(struct process *p, void *arg)
 void memory_split_settle(struct memory_split *m, struct processes *ps, struct target *targets,
                          uint64_t now_ns, uint64_t *rest_uj)
 {
+        /* A look between two ticks can have found dead ones that no tick has seen yet. */
+        memory_split_leave_dead(m, ps, now_ns);
         processes_each_mutable(ps, settle_one, m);
         for (struct target *t = targets; t; t = t->next) {
                 memory_split_settle_target(m, t, now_ns);

@@ -70,6 +70,8 @@ void memory_split_settle_target(struct memory_split *m, struct target *t, uint64
 void memory_split_join(struct memory_split *m, const struct process *p, struct target *t,
                        uint64_t now_ns);
 void memory_split_leave(struct memory_split *m, struct process *p, uint64_t now_ns);
+/* The same of all that are dead and not buried; doing it again does nothing. */
+void memory_split_leave_dead(struct memory_split *m, struct processes *ps, uint64_t now_ns);
 
 /*
  * Give everybody their part: all living processes and the targets.  rest_uj (by account): what is

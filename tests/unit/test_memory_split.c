@@ -197,6 +197,31 @@ static void settling_often_loses_nothing_of_a_target(void **state)
         processes_unfollow(&ps, &target);
 }
 
+static void who_dies_between_two_ticks_takes_nothing_along(void **state)
+{
+        struct process *a = born(1, NULL), *child = born(2, a);
+
+        (void)state;
+        used[1] = used[2] = 4 * GIB;
+        measured(a, 1 * GIB, 0);
+        measured(child, 1 * GIB, 0);
+        target_begin(a);
+        hold(&target);
+        memory_split_tick(&split, 1, 1000);
+        now_ns += 500;
+        processes_death(&ps, child);
+        measured(a, 1 * GIB, 0);
+        hold(&target); /* before any tick has seen the death */
+        assert_int_equal(child->share_uj[1], 250);
+        memory_split_leave_dead(&split, &ps, now_ns);
+        processes_bury(&ps);
+        memory_split_tick(&split, 1, 1000);
+        now_ns += 500;
+        memory_split_settle_target(&split, &target, now_ns);
+        assert_int_equal(target_share[1], 500 + 250);
+        processes_unfollow(&ps, &target);
+}
+
 /* ---- whatever happens ---- */
 
 static uint64_t shares_uj(unsigned int account)
@@ -232,10 +257,10 @@ static void parts_and_rest_are_the_energy_whatever_happens(void **state)
                 case 1:
                         if (!p)
                                 break;
-                        memory_split_leave(&split, p, now_ns);
                         processes_death(&ps, p);
                         break;
                 case 2:
+                        memory_split_leave_dead(&split, &ps, now_ns);
                         processes_bury(&ps);
                         break;
                 case 3: /* a measurement, not of everybody */
@@ -285,6 +310,8 @@ int main(void)
                         teardown),
                 cmocka_unit_test_setup_teardown(settling_often_loses_nothing_of_a_target, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(who_dies_between_two_ticks_takes_nothing_along,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(parts_and_rest_are_the_energy_whatever_happens,
                                                 setup, teardown),
         };
