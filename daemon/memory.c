@@ -2,7 +2,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <numa.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "memory_nodes.h"
 #include "memory_read.h"
 #include "memory_table.h"
 
@@ -21,8 +21,7 @@
 #define FOLLOWING_NS  UINT64_C(200000000) /* and while somebody is */
 #define MIN_PAUSE_NS  UINT64_C(100000000) /* between rounds, however often they are asked for */
 #define EXACT_NS      NS_PER_S            /* an exact reading that is younger is not made anew */
-#define MAX_NODES     1024
-#define MAX_PROCESSES 262144 /* looked at in a round */
+#define MAX_PROCESSES 262144              /* looked at in a round */
 #define PROC          "/proc"
 
 /* CPU time that may be used, as a rate.  What a job costs is known when it is done, so each pushes
@@ -35,8 +34,8 @@ struct budget {
 struct memory {
         struct sampler *sampler;
         const struct accounts *accounts;
-        int node_account[MAX_NODES]; /* which account a node's memory is behind, or -1 */
-        unsigned int nnodes, ndram;
+        struct memory_nodes nodes;
+        unsigned int ndram;
         uint64_t page_bytes;
         struct mailbox mailbox; /* letters to this thread */
         pthread_t thread;
@@ -173,11 +172,14 @@ static void read_all(struct memory *m)
 static void read_exact(struct memory *m, size_t i)
 {
         struct memory_known *k = &m->table.all[i];
-        uint64_t pages[MAX_NODES] = {0}, by_account[SOURCE_MAX_DOMAINS] = {0}, bytes;
+        uint64_t pages[MEMORY_MAX_NODES] = {0}, by_account[SOURCE_MAX_DOMAINS] = {0};
+        uint64_t bytes, all = 0;
         int r = memory_read_private(PROC, k->id.pid, &bytes);
 
-        if (r == 0 && m->nnodes > 1)
-                r = memory_read_nodes(PROC, k->id.pid, pages, m->nnodes);
+        if (r == 0 && m->nodes.n > 1)
+                r = memory_read_nodes(PROC, k->id.pid, pages, m->nodes.n);
+        else
+                pages[0] = bytes / m->page_bytes;
         if (r < 0) {
                 k->failed_ns = monotonic_ns();
                 if (r == -EACCES && !m->denied_told) {
@@ -188,10 +190,12 @@ static void read_exact(struct memory *m, size_t i)
                 }
                 return;
         }
-        for (unsigned int node = 0; node < m->nnodes; node++)
-                if (m->node_account[node] >= 0)
-                        by_account[m->node_account[node]] += m->nnodes == 1 ? 1 : pages[node];
-        memory_table_exact(&m->table, i, monotonic_ns(), bytes, by_account);
+        for (unsigned int node = 0; node < m->nodes.n; node++) {
+                if (pages[node])
+                        memory_nodes_add(&m->nodes, node, pages[node], by_account);
+                all += pages[node];
+        }
+        memory_table_exact(&m->table, i, monotonic_ns(), bytes, by_account, all);
 }
 
 /* As many exact readings, the oldest first, as the budget has room for in a period. */
@@ -208,24 +212,29 @@ static void read_some(struct memory *m, uint64_t start_ns)
         }
 }
 
-/* Memory in use behind each dram account: what is not free on its nodes. */
+/*
+ * Memory in use behind each dram account: what is not free on its nodes.  A domain whose nodes have
+ * no memory has none in use, and its energy is nobody's; a node that cannot be read leaves all
+ * unknown.
+ */
 static void measure_used(struct memory *m)
 {
         struct memory_holdings *h = &m->holdings;
+        uint64_t used = 0;
 
         memset(h->used_bytes, 0, m->accounts->n * sizeof(h->used_bytes[0]));
-        for (unsigned int node = 0; node < m->nnodes; node++) {
-                long long available = 0, size;
-
-                if (m->node_account[node] < 0)
-                        continue;
-                size = numa_node_size64((int)node, &available);
-                if (size > available)
-                        h->used_bytes[m->node_account[node]] += (uint64_t)(size - available);
-        }
         h->known = true;
+        for (unsigned int node = 0; node < m->nodes.n; node++) {
+                long long available = 0, size = numa_node_size64((int)node, &available);
+
+                if (memory_nodes_add(&m->nodes, node,
+                                     size > available ? (uint64_t)(size - available) : 0,
+                                     h->used_bytes))
+                        h->known &= size >= 0 || !numa_bitmask_isbitset(numa_nodes_ptr, node);
+        }
         for (unsigned int i = 0; i < m->accounts->n; i++)
-                h->known &= m->accounts->all[i].kind != ENERGY_DRAM || h->used_bytes[i] > 0;
+                used += h->used_bytes[i];
+        h->known &= used > 0;
 }
 
 static int holdings_grow(struct memory_holdings *h, size_t n)
@@ -258,8 +267,6 @@ static int fill_holdings(struct memory *m)
                 const struct memory_known *k = &m->table.all[i];
                 uint64_t bytes = memory_table_bytes(k);
 
-                if (!bytes)
-                        continue;
                 h->all[h->n] = (struct memory_holding){
                         .pid = k->id.pid, .start_ns = k->id.start_ns, .exact_ns = k->exact_ns};
                 for (unsigned int a = 0; a < h->naccounts; a++)
@@ -329,34 +336,6 @@ void memory_look_now(struct memory *m)
                 mailbox_push(&m->mailbox, &m->poke);
 }
 
-/* The dram account of a socket, or -1. */
-static int dram_account(const struct accounts *a, int socket_index)
-{
-        for (unsigned int i = 0; i < a->n; i++)
-                if (a->all[i].kind == ENERGY_DRAM && (int)a->all[i].socket == socket_index)
-                        return (int)i;
-        return -1;
-}
-
-/* Socket that a node's CPUs are on; for a node without CPUs, that of the nearest node that has
- * some. */
-static int socket_of_node(const struct topology *t, int node)
-{
-        int best = -1, best_distance = INT_MAX;
-
-        for (unsigned int i = 0; i < t->nslots; i++) {
-                int distance = t->slots[i].node == node ? 0 : numa_distance(node, t->slots[i].node);
-
-                if (distance == 0 && t->slots[i].node != node)
-                        continue; /* libnuma: not known */
-                if (distance < best_distance) {
-                        best_distance = distance;
-                        best = topology_socket_index(t, t->slots[i].socket);
-                }
-        }
-        return best;
-}
-
 void memory_free(struct memory *m)
 {
         if (!m)
@@ -397,11 +376,8 @@ int memory_new(struct memory **ret, struct sampler *sampler, const struct topolo
         m->accounts = a;
         m->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
         m->rounds.rate = m->exact.rate = MEMORY_BUDGET / 2;
-        m->nnodes = numa_available() < 0 ? 1 : (unsigned int)numa_max_node() + 1;
-        if (m->nnodes > MAX_NODES)
-                m->nnodes = MAX_NODES;
-        for (unsigned int node = 0; node < m->nnodes; node++)
-                m->node_account[node] = dram_account(a, socket_of_node(topology, (int)node));
+        memory_nodes_init(&m->nodes, numa_available() < 0 ? 1 : (unsigned int)numa_max_node() + 1,
+                          a, topology, numa_distance);
         m->list.deliver = run_list;
         m->listed.deliver = on_listed;
         m->hand.deliver = run_hand;

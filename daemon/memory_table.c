@@ -72,23 +72,20 @@ int memory_table_update(struct memory_table *t, struct memory_listed *list, size
 }
 
 void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint64_t private_bytes,
-                        const uint64_t *pages_by_account)
+                        const uint64_t *pages_by_account, uint64_t pages)
 {
         struct memory_known *k = &t->all[i];
-        uint64_t total = 0;
 
         k->private_bytes = private_bytes;
         k->private_at_anonymous_bytes = k->anonymous_bytes;
         k->exact_ns = now_ns;
         k->failed_ns = 0;
-        for (unsigned int a = 0; a < t->naccounts; a++)
-                total += pages_by_account[a];
-        if (!total)
+        if (!pages)
                 return;
         k->parts_exact = true;
         for (unsigned int a = 0; a < t->naccounts; a++)
                 t->parts[i * t->naccounts + a] = (float)((double)pages_by_account[a] /
-                                                         (double)total);
+                                                         (double)pages);
 }
 
 uint64_t memory_table_bytes(const struct memory_known *k)

@@ -52,9 +52,12 @@ void memory_table_deinit(struct memory_table *t);
 int memory_table_update(struct memory_table *t, struct memory_listed *list, size_t n,
                         const float *cpu_parts);
 
-/* An exact reading: private bytes, and pages by account (all 0: not known how it is spread). */
+/*
+ * An exact reading: private bytes, pages by account, and pages in all, which may be more: those on
+ * nodes that no dram domain measures.  No pages: it is not known how it is spread.
+ */
 void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint64_t private_bytes,
-                        const uint64_t *pages_by_account);
+                        const uint64_t *pages_by_account, uint64_t pages);
 
 /* Private bytes now. */
 uint64_t memory_table_bytes(const struct memory_known *k);

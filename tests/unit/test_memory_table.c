@@ -56,7 +56,7 @@ static void private_bytes_are_scaled_by_resident_size(void **state)
 
         (void)state;
         table.all[1].anonymous_bytes = 8 * MIB;
-        memory_table_exact(&table, 1, 1000, 6 * MIB, pages);
+        memory_table_exact(&table, 1, 1000, 6 * MIB, pages, 40);
         assert_int_equal(memory_table_bytes(&table.all[1]), 6 * MIB);
         assert_true(table.parts[2] == 0.75f && table.parts[3] == 0.25f);
         table.all[1].anonymous_bytes = 16 * MIB;
@@ -65,12 +65,22 @@ static void private_bytes_are_scaled_by_resident_size(void **state)
         assert_int_equal(memory_table_bytes(&table.all[1]), 0);
 }
 
+static void memory_on_a_node_that_nothing_measures_is_behind_no_account(void **state)
+{
+        const uint64_t pages[] = {30, 10};
+
+        (void)state;
+        table.all[1].anonymous_bytes = 8 * MIB;
+        memory_table_exact(&table, 1, 1000, 8 * MIB, pages, 80);
+        assert_true(table.parts[2] == 0.375f && table.parts[3] == 0.125f);
+}
+
 static void what_grows_from_nothing_counts_as_it_is(void **state)
 {
         const uint64_t pages[] = {0, 0};
 
         (void)state;
-        memory_table_exact(&table, 1, 1000, 2 * MIB, pages); /* of files alone */
+        memory_table_exact(&table, 1, 1000, 2 * MIB, pages, 0); /* of files alone */
         table.all[1].anonymous_bytes = 5 * MIB;
         assert_int_equal(memory_table_bytes(&table.all[1]), 7 * MIB);
         assert_false(table.all[1].parts_exact); /* how that is spread is not known */
@@ -83,8 +93,8 @@ static void exact_readings_outlive_an_update_but_not_their_process(void **state)
 
         (void)state;
         table.all[2].anonymous_bytes = 4 * MIB;
-        memory_table_exact(&table, 1, 1000, 6 * MIB, pages);
-        memory_table_exact(&table, 2, 1000, 3 * MIB, pages);
+        memory_table_exact(&table, 1, 1000, 6 * MIB, pages, 4);
+        memory_table_exact(&table, 2, 1000, 3 * MIB, pages, 4);
         update();
         assert_int_equal(table.all[2].private_bytes, 3 * MIB);
         assert_true(table.parts[4] == 0.25f && table.parts[5] == 0.75f);
@@ -105,9 +115,9 @@ static void the_next_is_who_was_never_read_then_who_was_read_longest_ago(void **
         table.all[1].anonymous_bytes = 1 * MIB;
         table.all[2].anonymous_bytes = 9 * MIB;
         assert_int_equal(memory_table_next(&table, 1000, 1), 2);
-        memory_table_exact(&table, 2, 1000, MIB, pages);
+        memory_table_exact(&table, 2, 1000, MIB, pages, 2);
         assert_int_equal(memory_table_next(&table, 1000, 1), 1);
-        memory_table_exact(&table, 1, 1001, MIB, pages);
+        memory_table_exact(&table, 1, 1001, MIB, pages, 2);
         table.all[1].private_at_anonymous_bytes = table.all[1].anonymous_bytes;
         assert_int_equal(memory_table_next(&table, 1000, 1), table.n);    /* once a round */
         assert_int_equal(memory_table_next(&table, 1500, 1000), table.n); /* new enough */
@@ -124,8 +134,8 @@ static void who_has_grown_much_is_read_again_at_once(void **state)
         (void)state;
         table.all[1].anonymous_bytes = 2 * MIB;
         table.all[2].anonymous_bytes = 2 * MIB;
-        memory_table_exact(&table, 1, 1000, MIB, pages);
-        memory_table_exact(&table, 2, 1000, MIB, pages);
+        memory_table_exact(&table, 1, 1000, MIB, pages, 2);
+        memory_table_exact(&table, 2, 1000, MIB, pages, 2);
         table.all[2].anonymous_bytes = 4 * MIB;
         assert_int_equal(memory_table_next(&table, 1100, 1000), table.n);
         table.all[2].anonymous_bytes = 5 * MIB;
@@ -136,20 +146,15 @@ static void who_has_grown_much_is_read_again_at_once(void **state)
 
 int main(void)
 {
+#define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(resident_size_counts_until_there_is_better, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(private_bytes_are_scaled_by_resident_size, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(what_grows_from_nothing_counts_as_it_is, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(
-                        exact_readings_outlive_an_update_but_not_their_process, setup, teardown),
-                cmocka_unit_test_setup_teardown(
-                        the_next_is_who_was_never_read_then_who_was_read_longest_ago, setup,
-                        teardown),
-                cmocka_unit_test_setup_teardown(who_has_grown_much_is_read_again_at_once, setup,
-                                                teardown),
+                TEST(resident_size_counts_until_there_is_better),
+                TEST(private_bytes_are_scaled_by_resident_size),
+                TEST(memory_on_a_node_that_nothing_measures_is_behind_no_account),
+                TEST(what_grows_from_nothing_counts_as_it_is),
+                TEST(exact_readings_outlive_an_update_but_not_their_process),
+                TEST(the_next_is_who_was_never_read_then_who_was_read_longest_ago),
+                TEST(who_has_grown_much_is_read_again_at_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
