@@ -135,7 +135,7 @@ static void hold_nothing(struct process *p, void *arg)
 
 /* A process's holding counts for its targets, and its age for theirs. */
 static void count_for_targets(const struct memory_split *m, const struct process *p,
-                              const struct memory_holding *holding)
+                              const struct memory_holding *holding, bool known)
 {
         uint64_t bytes = 0;
 
@@ -144,6 +144,7 @@ static void count_for_targets(const struct memory_split *m, const struct process
         for (unsigned int i = 0; p->targets && i < p->targets->ntargets; i++) {
                 struct target *t = p->targets->targets[i];
 
+                t->held_known |= known;
                 for (unsigned int a = 0; a < m->n; a++)
                         t->held[a].bytes += p->held_bytes[a];
                 t->held_basis_next.bytes += bytes;
@@ -164,7 +165,9 @@ void memory_split_begin(struct memory_split *m, struct processes *ps, struct tar
                         t->held[a].bytes = t->held[a].remainder = 0;
                 t->held_basis_next = (struct held_basis){.exact_ns = UINT64_MAX};
                 t->held_since_ns = now_ns;
-                t->held_known = holdings->known;
+                /* One that began after the measurement did is not known yet; of one that is just
+                 * going, what was said before says more. */
+                t->held_known &= holdings->known && t->nprocesses == 0;
         }
         for (unsigned int a = 0; a < m->n; a++)
                 m->epochs[a] = (struct memory_epoch){.used_bytes = holdings->used_bytes[a]};
@@ -178,7 +181,7 @@ void memory_split_begin(struct memory_split *m, struct processes *ps, struct tar
                         p->held_bytes[a] = holdings->bytes[i * m->n + a];
                         m->epochs[a].held_bytes += p->held_bytes[a];
                 }
-                count_for_targets(m, p, holding);
+                count_for_targets(m, p, holding, holdings->known);
         }
         /* One that is just going holds nothing: what was said of it before says more. */
         for (struct target *t = targets; t; t = t->next)

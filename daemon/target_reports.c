@@ -87,6 +87,39 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
         return model_attributed(dynamic_uj / 1e6, *credit, t->delta);
 }
 
+/*
+ * A socket's credit in the window that began with `sums`: that of its domain, or, where its dies
+ * have a domain each, theirs by the busy time (package) or memory in use (dram) behind them.
+ */
+static double socket_credit(const struct ledger *l, uint64_t *sums, const double *credit,
+                            const struct account *of)
+{
+        const struct accounts *a = &l->accounts;
+        double own = 0, all = 0, only = 0;
+        unsigned int n = 0;
+
+        for (unsigned int i = 0; i < a->n; i++) {
+                const struct account *account = &a->all[i];
+                uint64_t behind;
+
+                if (account->socket != of->socket || account->kind != of->kind)
+                        continue;
+                if (credit[i] < 0)
+                        return -1;
+                behind = of->kind == ENERGY_DRAM
+                                 ? l->memory.epochs[i].used_bytes
+                                 : time_since_ns(l, account, busy_sum(a, a->sums, 0),
+                                                 busy_sum(a, sums, 0));
+                own += credit[i] * (double)behind;
+                all += (double)behind;
+                only = credit[i];
+                n++;
+        }
+        if (n == 1)
+                return only;
+        return all > 0 ? own / all : 0;
+}
+
 static double mean_held_bytes(const struct ledger *l, const struct target *t, bool interval,
                               uint64_t ns)
 {
@@ -128,7 +161,7 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 e->tracer_uj += sum_since(l, sums, SUM_TRACER_UJ, i);
                 e->share_uj += t->used.share_uj[i] - used->share_uj[i];
                 e->attributed_j += attributed_j[i];
-                e->credit = credit[i];
+                e->credit = socket_credit(l, sums, credit, account);
         }
         r->cpu_ns = 0;
         for (unsigned int slot = 0; slot <= a->nslots; slot++) {
@@ -167,7 +200,7 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
                         return;
         }
         if (!t->held_known)
-                t->memory_unknown_ns += l->now_ns - t->before_ns;
+                t->memory_unknown_ns += window_end_ns(l, t) - t->before_ns;
         for (unsigned int i = 0; i < a->n; i++) {
                 attributed_j[i] = a->all[i].kind == ENERGY_PACKAGE
                                           ? package_attributed_j(l, t, i, &credit[i])
@@ -223,7 +256,8 @@ void target_finish(struct ledger *l, struct target *t)
                 if (account->kind == ENERGY_PACKAGE)
                         credit[i] = busy ? (double)own / (double)busy : 0;
                 else
-                        credit[i] = memory_credit(t, t->held[i].credit_ns, l->now_ns - t->begin_ns);
+                        credit[i] = memory_credit(t, t->held[i].credit_ns,
+                                                  window_end_ns(l, t) - t->begin_ns);
         }
         r->event = REPORT_FINAL;
         r->memory_unknown_ns = t->memory_unknown_ns;
