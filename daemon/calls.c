@@ -40,7 +40,7 @@ static void call_answer(struct call *call, json_t *message, bool last)
                 return;
         }
         if (last && c)
-                connection_process(c);
+                connection_go_on(c);
 }
 
 void call_reply(struct call *call, json_t *parameters, bool continues)

@@ -8,54 +8,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define EVENTS_AT_ONCE 64
 #define US_PER_S       1000000ull
+#define TURNS_NS       5000000ull /* half a tick's time: far below what a person notices */
 #define SWEEP_US       US_PER_S
 #define DROP_LINES     20 /* in the log, within */
 #define DROP_WINDOW_US (10 * US_PER_S)
-
-/* A user who is connected. */
-struct user {
-        struct user *next;
-        uid_t uid;
-        unsigned int nconnections;
-        size_t output; /* bytes that wait on all of them */
-};
-
-/* ---- users ---- */
-
-static struct user *user_get(struct server *s, uid_t uid)
-{
-        struct user *u;
-
-        for (u = s->users; u; u = u->next)
-                if (u->uid == uid)
-                        return u;
-        u = calloc(1, sizeof(*u));
-        if (!u)
-                return NULL;
-        u->uid = uid;
-        u->next = s->users;
-        s->users = u;
-        return u;
-}
-
-static void user_leave(struct server *s, uid_t uid)
-{
-        for (struct user **at = &s->users; *at; at = &(*at)->next) {
-                struct user *u = *at;
-
-                if (u->uid != uid)
-                        continue;
-                if (--u->nconnections == 0) {
-                        *at = u->next;
-                        free(u);
-                }
-                return;
-        }
-}
 
 /* ---- connections ---- */
 
@@ -96,13 +57,14 @@ void connection_free(struct connection *c)
                 c->next->prev = c->prev;
         s->nconnections--;
         s->nrefused -= c->refused != 0;
+        turns_remove(c);
         c->user->output -= c->output_used - c->output_sent;
-        user_leave(s, c->peer.uid);
+        user_leave(s, c->user);
         close(c->fd); /* which takes it out of the epoll set, too */
         wire_reader_deinit(&c->reader);
         free(c->output);
         c->dead = true;
-        if (!c->processing)
+        if (!c->serving)
                 free(c);
 }
 
@@ -134,8 +96,11 @@ void connection_drop(struct connection *c, const char *why)
         connection_free(c);
 }
 
-static int connection_wait_for(struct connection *c, uint32_t events)
+/* Wait for what the connection can use now; for its end (EPOLLHUP) in any case. */
+static int connection_watch(struct connection *c)
 {
+        uint32_t events = EPOLLHUP | (c->full ? 0 : EPOLLIN) |
+                          (c->output_used > c->output_sent ? EPOLLOUT : 0);
         struct epoll_event event = {.events = events, .data.ptr = c};
         int r = 0;
 
@@ -159,7 +124,7 @@ static bool connection_flush(struct connection *c)
                         continue;
                 if (n < 0 && errno == EAGAIN) {
                         count_output(c, before);
-                        connection_wait_for(c, EPOLLIN | EPOLLOUT);
+                        connection_watch(c);
                         return true;
                 }
                 if (n < 0) {
@@ -174,7 +139,7 @@ static bool connection_flush(struct connection *c)
         count_output(c, before);
         free(c->output); /* it may be large, and the connection may live long */
         c->output = NULL;
-        connection_wait_for(c, EPOLLIN);
+        connection_watch(c);
         if (c->closing) {
                 connection_free(c);
                 return false;
@@ -226,73 +191,126 @@ bool connection_send(struct connection *c, json_t *message)
         return connection_flush(c);
 }
 
-static void connection_serve(struct connection *c, uint32_t events)
+/* Read what has come.  false: the connection is gone. */
+static bool connection_read(struct connection *c)
 {
-        int r;
+        int r = wire_reader_fill(&c->reader, c->fd);
 
-        if (events & EPOLLOUT && !connection_flush(c))
-                return;
-        if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-                connection_process(c); /* calls that had to wait until it read its answers */
-                return;
-        }
-        r = wire_reader_fill(&c->reader, c->fd);
-        if (r == -ENOBUFS)
-                connection_drop(c, c->output_used
-                                           ? "it does not read its answers"
-                                           : "it asks more than one call at a time can take");
-        else if (r == -EMSGSIZE)
-                connection_drop(c, "its message is too long");
-        else if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR))
+        if (r > 0 || r == -EAGAIN || r == -EINTR)
+                return true;
+        if (r == -ENOBUFS && c->happened & (EPOLLHUP | EPOLLERR)) {
                 connection_free(c);
-        else
-                connection_process(c);
+        } else if (r == -ENOBUFS && c->output_used) {
+                connection_drop(c, "it does not read its answers");
+        } else if (r == -ENOBUFS) {
+                c->full = true; /* the rest waits in the socket, and so does the peer */
+                connection_watch(c);
+                return true;
+        } else if (r == -EMSGSIZE) {
+                connection_drop(c, "its message is too long");
+        } else {
+                connection_free(c);
+        }
+        return false;
+}
+
+/* The next call, when it can be made.  1: it is taken; 0: not; a negative errno: the connection is
+ * gone. */
+static int connection_take(struct connection *c, json_t **message)
+{
+        int r = 0;
+
+        if (!c->call && !c->closing && c->output_used - c->output_sent < SERVER_MAX_UNREAD)
+                r = wire_reader_next(&c->reader, message);
+        if (r < 0)
+                connection_drop(c, "it sends what is no Varlink message");
+        if (r > 0 && c->full) {
+                c->full = false;
+                connection_watch(c);
+        }
+        return r;
 }
 
 /*
- * Serve the calls that have arrived.  A method that answers at once comes back here through
- * call_answer(); `processing` turns that recursion into this loop, and keeps the connection's
- * memory until its end.
+ * A turn: one call, and nothing is read while there is one at hand.  What a method does can free
+ * the connection; `serving` keeps its memory until the end.
  */
-void connection_process(struct connection *c)
+static void connection_serve(struct connection *c)
 {
-        if (c->processing)
-                return;
-        c->processing = true;
-        while (!c->dead && !c->call && !c->closing &&
-               c->output_used - c->output_sent < SERVER_MAX_UNREAD) {
-                json_t *message;
-                int r = wire_reader_next(&c->reader, &message);
+        json_t *message;
+        int r;
 
-                if (r == 0)
-                        break;
-                if (r < 0) {
-                        connection_drop(c, "it sends what is no Varlink message");
-                        break;
+        c->serving = true;
+        if (!(c->happened & EPOLLOUT) || connection_flush(c)) {
+                r = connection_take(c, &message);
+                if (r == 0 && c->happened & (EPOLLIN | EPOLLHUP | EPOLLERR) && connection_read(c))
+                        r = connection_take(c, &message);
+                if (r > 0) {
+                        connection_call(c, message);
+                        json_decref(message);
+                        if (!c->dead)
+                                connection_go_on(c);
                 }
-                connection_call(c, message);
-                json_decref(message);
         }
-        c->processing = false;
+        c->serving = false;
+        c->happened = 0;
         if (c->dead)
                 free(c);
 }
 
+static void turns_go_on(struct server *s)
+{
+        sd_event_source_set_time(s->turns_timer, 0);
+        sd_event_source_set_enabled(s->turns_timer, SD_EVENT_ONESHOT);
+}
+
+/* Turns for some time; then timers and letters have theirs. */
+static void turns_take(struct server *s)
+{
+        uint64_t end_ns = monotonic_ns() + TURNS_NS;
+        struct connection *c;
+
+        while ((c = turns_next(s))) {
+                connection_serve(c);
+                if (s->turns && monotonic_ns() >= end_ns) {
+                        turns_go_on(s);
+                        return;
+                }
+        }
+}
+
+static int on_turns(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+        (void)timer;
+        (void)usec;
+        turns_take(userdata);
+        return 0;
+}
+
+void connection_go_on(struct connection *c)
+{
+        if (c->call || !c->reader.used)
+                return;
+        turns_add(c);
+        if (!c->serving)
+                turns_go_on(c->server);
+}
+
 /* ---- those that come ---- */
 
-/* Which limit a new client of `user` is above, or 0. */
+/* Which limit a new client of `user`, who has it already, is above, or 0. */
 static int limit_reached(const struct server *s, const struct user *user)
 {
         if (s->nconnections >= SERVER_MAX_CONNECTIONS)
                 return SERVER_MAX_CONNECTIONS;
-        if (user->uid != 0 && user->nconnections >= SERVER_MAX_CONNECTIONS_PER_USER)
+        if (user->uid != 0 && user->nconnections > SERVER_MAX_CONNECTIONS_PER_USER)
                 return SERVER_MAX_CONNECTIONS_PER_USER;
         return 0;
 }
 
 int connection_new(struct server *s, int fd, const struct peer *peer)
 {
-        struct user *user = user_get(s, peer->uid);
+        struct user *user = user_enter(s, peer->uid);
         int refused = user ? limit_reached(s, user) : 0;
         struct connection *c;
 
@@ -300,8 +318,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
                 return -ENOMEM;
         c = refused && s->nrefused >= SERVER_MAX_REFUSALS ? NULL : calloc(1, sizeof(*c));
         if (!c) {
-                user->nconnections++;
-                user_leave(s, peer->uid);
+                user_leave(s, user);
                 return -ENOMEM;
         }
         c->server = s;
@@ -311,9 +328,8 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
         c->user = user;
         c->active_us = c->progress_us = now_us(s);
         wire_reader_init(&c->reader, WIRE_MAX_CALL);
-        user->nconnections++;
-        if (connection_wait_for(c, EPOLLIN) < 0) {
-                user_leave(s, peer->uid);
+        if (connection_watch(c) < 0) {
+                user_leave(s, user);
                 free(c);
                 return -ENOMEM;
         }
@@ -340,10 +356,13 @@ static int on_connections(sd_event_source *source, int fd, uint32_t revents, voi
 
         (void)source;
         (void)revents;
-        (void)userdata;
-        /* Serving a connection frees no other one. */
-        for (int i = 0; i < n; i++)
-                connection_serve(events[i].data.ptr, events[i].events);
+        for (int i = 0; i < n; i++) {
+                struct connection *c = events[i].data.ptr;
+
+                c->happened |= events[i].events;
+                turns_add(c);
+        }
+        turns_take(userdata);
         return 0;
 }
 
@@ -382,6 +401,11 @@ int clients_init(struct server *s)
 
         if (r < 0)
                 return r;
+        r = sd_event_add_time(s->event, &s->turns_timer, CLOCK_MONOTONIC, 0, 1, on_turns, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->turns_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
         s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (s->epoll_fd < 0)
                 return -errno;
@@ -393,6 +417,7 @@ void clients_deinit(struct server *s)
         while (s->connections)
                 connection_free(s->connections);
         s->sweep_timer = sd_event_source_disable_unref(s->sweep_timer);
+        s->turns_timer = sd_event_source_disable_unref(s->turns_timer);
         s->epoll_source = sd_event_source_disable_unref(s->epoll_source);
         if (s->epoll_fd >= 0)
                 close(s->epoll_fd);

@@ -6,16 +6,17 @@
 #pragma once
 
 #include "server.h"
+#include "users.h"
 #include "wire.h"
-
-struct user;
 
 struct connection {
         struct server *server;
         struct user *user;
         struct connection *next, *prev;
+        struct connection *turn_next, *turn_prev; /* of its user's that wait for their turn */
         int fd;
-        uint32_t events; /* that are waited for */
+        uint32_t events;   /* that are waited for */
+        uint32_t happened; /* of these, and not looked at yet */
         struct wire_reader reader;
         struct peer peer;
         struct call *call;
@@ -24,8 +25,10 @@ struct connection {
         uint64_t active_us;   /* when it last asked, or was answered for the last time */
         uint64_t progress_us; /* when it last took something, or had nothing to take */
         int refused;          /* the limit that it is above; 0: it is served */
+        bool waiting;         /* for its turn (users.h) */
+        bool full;            /* calls that wait fill its buffer: nothing is read */
         bool closing;         /* after the output is sent */
-        bool processing;      /* connection_process() is at work on it, and frees it */
+        bool serving;         /* it is its turn: connection_free() leaves its memory */
         bool dead;
 };
 
@@ -41,8 +44,8 @@ void connection_touch(struct connection *c);
 /* Queue one message, which is taken over.  false: the connection is gone. */
 bool connection_send(struct connection *c, json_t *message);
 
-/* Serve the calls that have arrived.  May free the connection. */
-void connection_process(struct connection *c);
+/* It has no call in progress any more: the next one gets its turn, if there is one. */
+void connection_go_on(struct connection *c);
 
 /* Make a call of a message and run its method.  (calls.c) */
 void connection_call(struct connection *c, json_t *message);

@@ -2,9 +2,10 @@
 /*
  * The server: Varlink over a Unix socket, on sd-event, in the main thread.
  *
- * A connection carries one call at a time, as Varlink says; further calls wait in the socket.
- * A method answers at once or later, once or (with "more") many times.  Limits hold for connections
- * in all and per user, for the length of a call and for the bytes a slow reader lets pile up.
+ * A connection carries one call at a time, as Varlink says; further calls wait in the socket, and
+ * for their turn (users.h).  A method answers at once or later, once or (with "more") many times.
+ * Limits hold for connections in all and per user, for the length of a call and for the bytes a
+ * slow reader lets pile up.
  */
 #pragma once
 
@@ -57,12 +58,14 @@ struct server {
         unsigned int nconnections, nrefused;
         unsigned int drops; /* of clients, until drops_until_us */
         uint64_t drops_until_us;
-        struct user *users;      /* how many connections each has */
-        gid_t group;             /* whose members are trusted; (gid_t)-1: there is none */
-        uint64_t group_until_us; /* when to look it up again; 0: now */
+        struct user *users;              /* who are connected (users.h) */
+        struct user *turns, *turns_last; /* those with something to do */
+        gid_t group;                     /* whose members are trusted; (gid_t)-1: there is none */
+        uint64_t group_until_us;         /* when to look it up again; 0: now */
         int spare_fd; /* given up to accept, and refuse, a client when there are no others */
         int listen_fd, epoll_fd;
         sd_event_source *sweep_timer; /* looks for connections that are idle, or do not read */
+        sd_event_source *turns_timer; /* goes on with turns */
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
         struct memory *memory;   /* NULL: no dram domain */
         struct keeper *keeper;   /* of the totals; NULL: there is no memory for it */
@@ -70,6 +73,7 @@ struct server {
         struct learner *learner; /* NULL: no meter to learn from */
         struct follow *follows;
         struct rows_told *rows_told;     /* by GetRows, or NULL */
+        struct pid_walk *pid_walk;       /* pid_search.h; NULL: it was never needed */
         struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
         struct own_rows *own_rows_asked; /* the next, when they are on their way, or NULL */
         struct calibration *calibration; /* the one that runs, or NULL */
