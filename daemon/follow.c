@@ -8,6 +8,7 @@
 #include "access.h"
 #include "clock.h"
 #include "memory.h"
+#include "pid_search.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -33,7 +34,7 @@ struct follow {
         int attach_result;
         bool in_sampler; /* between a successful attach and the farewell */
         bool detaching;  /* a detach letter is on its way */
-        bool was_over;   /* when that arrived, the last process had gone */
+        bool was_over;   /* when it arrived, the last process had gone */
 };
 
 static struct follow *follow_of(struct letter *letter, size_t offset)
@@ -242,57 +243,72 @@ static bool get_choice(const json_t *parameters, const char *name, const char *k
         return true;
 }
 
-void method_follow(struct call *call)
+/* What a Follow asks for. */
+struct wish {
+        pid_t pid; /* as the peer calls it */
+        const char *name, *model;
+        double gamma, delta, interval_s;
+};
+
+/* false: a parameter is wrong, and the call has been told so. */
+static bool get_wish(struct call *call, struct wish *wish)
+{
+        const struct config *config = call->server->config;
+        const json_t *pid = json_object_get(call->parameters, "pid");
+        const json_t *name = json_object_get(call->parameters, "name");
+        double tick_s = (double)config->tick_ns / NS_PER_S;
+        const char *wrong = NULL;
+
+        *wish = (struct wish){
+                .name = json_string_value(name),
+                .model = config->model,
+                .gamma = config->gamma,
+                .delta = config->delta,
+                .interval_s = (double)access_default_interval_ns(config, call_peer(call)) /
+                              NS_PER_S};
+        if (!json_is_integer(pid) || json_integer_value(pid) < 1 ||
+            json_integer_value(pid) > INT32_MAX)
+                wrong = "pid";
+        else if (name && !json_is_null(name) &&
+                 (!json_is_string(name) || json_string_length(name) > NAME_MAX_BYTES))
+                wrong = "name";
+        else if (!get_choice(call->parameters, "model", "model.model", &wish->model))
+                wrong = "model";
+        else if (!get_number(call->parameters, "gamma", 0, 1, &wish->gamma))
+                wrong = "gamma";
+        else if (!get_number(call->parameters, "delta", 0, 1, &wish->delta))
+                wrong = "delta";
+        else if (!get_number(call->parameters, "interval_s", tick_s * (1 - 1e-9), MAX_INTERVAL_S,
+                             &wish->interval_s))
+                wrong = "interval_s";
+        wish->pid = (pid_t)json_integer_value(pid);
+        if (wrong)
+                call_invalid_parameter(call, wrong);
+        return !wrong;
+}
+
+/* What is asked for is process `real_pid`; negative: there is no such process. */
+static void follow_found(struct call *call, pid_t real_pid)
 {
         const struct config *config = call->server->config;
         const struct peer *peer = call_peer(call);
-        const json_t *pid = json_object_get(call->parameters, "pid");
-        const json_t *name = json_object_get(call->parameters, "name");
-        double gamma = config->gamma, delta = config->delta,
-               interval_s = (double)access_default_interval_ns(config, peer) / NS_PER_S;
-        double tick_s = (double)config->tick_ns / NS_PER_S;
-        const char *model = config->model;
         struct procfs_status status;
         struct procfs_stat stat;
         struct denial denial;
         struct follow *f;
-        pid_t real_pid;
+        struct wish wish;
 
-        if (!json_is_integer(pid) || json_integer_value(pid) < 1 ||
-            json_integer_value(pid) > INT32_MAX) {
-                call_invalid_parameter(call, "pid");
+        if (!get_wish(call, &wish))
                 return;
-        }
-        if (name && !json_is_null(name) &&
-            (!json_is_string(name) || json_string_length(name) > NAME_MAX_BYTES)) {
-                call_invalid_parameter(call, "name");
-                return;
-        }
-        if (!get_choice(call->parameters, "model", "model.model", &model)) {
-                call_invalid_parameter(call, "model");
-                return;
-        }
-        if (!get_number(call->parameters, "gamma", 0, 1, &gamma)) {
-                call_invalid_parameter(call, "gamma");
-                return;
-        }
-        if (!get_number(call->parameters, "delta", 0, 1, &delta)) {
-                call_invalid_parameter(call, "delta");
-                return;
-        }
-        if (!get_number(call->parameters, "interval_s", tick_s * (1 - 1e-9), MAX_INTERVAL_S,
-                        &interval_s)) {
-                call_invalid_parameter(call, "interval_s");
-                return;
-        }
-        real_pid = procfs_pid_in_namespace_of("/proc", peer->pid, (pid_t)json_integer_value(pid));
-        if (real_pid < 0 || procfs_status(&status, "/proc", real_pid) < 0 ||
-            procfs_stat(&stat, "/proc", real_pid) < 0) {
+        /* First who it is, then whose: should the pid pass on in between, it is not followed. */
+        if (real_pid < 0 || procfs_stat(&stat, "/proc", real_pid) < 0 ||
+            procfs_status(&status, "/proc", real_pid) < 0) {
                 call_error(call, "io.energat.NoSuchProcess",
-                           json_pack("{s:I}", "pid", json_integer_value(pid)));
+                           json_pack("{s:i}", "pid", (int)wish.pid));
                 return;
         }
-        access_follow(&denial, config, peer, &status, (uint64_t)llround(interval_s * NS_PER_S));
+        access_follow(&denial, config, peer, &status,
+                      (uint64_t)llround(wish.interval_s * NS_PER_S));
         if (denial.rule) {
                 call_denied(call, &denial);
                 return;
@@ -315,10 +331,9 @@ void method_follow(struct call *call)
         f->call = call;
         f->id = ++call->server->last_target;
         f->uid = peer->uid;
-        f->pid = (pid_t)json_integer_value(pid);
-        strcpy(f->name, json_is_string(name) && json_string_length(name) ? json_string_value(name)
-                                                                         : stat.comm);
-        snprintf(f->model, sizeof(f->model), "%s", model);
+        f->pid = wish.pid;
+        snprintf(f->name, sizeof(f->name), "%s", wish.name && *wish.name ? wish.name : stat.comm);
+        snprintf(f->model, sizeof(f->model), "%s", wish.model);
         f->attach.deliver = run_attach;
         f->attached.deliver = on_attached;
         f->detach.deliver = run_detach;
@@ -328,9 +343,9 @@ void method_follow(struct call *call)
         f->target->id = f->id;
         f->target->pid = real_pid;
         f->target->start_ticks = stat.start_ticks;
-        f->target->gamma = gamma;
-        f->target->delta = delta;
-        f->target->interval_ns = (uint64_t)llround(interval_s * NS_PER_S);
+        f->target->gamma = wish.gamma;
+        f->target->delta = wish.delta;
+        f->target->interval_ns = (uint64_t)llround(wish.interval_s * NS_PER_S);
         f->target->intervals = call->more;
         f->target->coarse = !peer->trusted;
         f->next = call->server->follows;
@@ -361,6 +376,14 @@ size_t follows_count(const struct server *s)
         for (const struct follow *f = s->follows; f; f = f->next)
                 n++;
         return n;
+}
+
+void method_follow(struct call *call)
+{
+        struct wish wish;
+
+        if (get_wish(call, &wish))
+                pid_search(call, wish.pid, follow_found);
 }
 
 static void on_detach_gone(struct call *call)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "procfs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -101,27 +100,28 @@ int procfs_status(struct procfs_status *status, const char *root, pid_t pid)
         return found == 7 ? 0 : -EBADMSG;
 }
 
-/* Identity of a process's pid namespace. */
-static int pid_namespace(const char *root, const char *process, dev_t *dev, ino_t *ino)
+int procfs_pid_namespace(struct procfs_namespace *namespace, const char *root, pid_t pid)
 {
         char path[PATH_MAX];
         struct stat st;
 
-        snprintf(path, sizeof(path), "%s/%s/ns/pid", root, process);
+        if (pid)
+                snprintf(path, sizeof(path), "%s/%d/ns/pid", root, pid);
+        else
+                snprintf(path, sizeof(path), "%s/self/ns/pid", root);
         if (stat(path, &st) < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
-        *dev = st.st_dev;
-        *ino = st.st_ino;
+        *namespace = (struct procfs_namespace){.dev = st.st_dev, .ino = st.st_ino};
         return 0;
 }
 
-/* The last number of "NSpid:": the process's pid in its own, innermost namespace. */
-static pid_t innermost_pid(const char *root, const char *process)
+/* The last number of "NSpid:". */
+pid_t procfs_innermost_pid(const char *root, pid_t process)
 {
         char path[PATH_MAX], text[STATUS_MAX], *line, *end;
         long pid = -ESRCH;
 
-        snprintf(path, sizeof(path), "%s/%s/status", root, process);
+        snprintf(path, sizeof(path), "%s/%d/status", root, process);
         if (read_small(path, text, sizeof(text)) < 0)
                 return -ESRCH;
         line = strstr(text, "\nNSpid:");
@@ -137,37 +137,4 @@ static pid_t innermost_pid(const char *root, const char *process)
                 line = end;
         }
         return (pid_t)pid;
-}
-
-pid_t procfs_pid_in_namespace_of(const char *root, pid_t peer, pid_t pid)
-{
-        char name[16];
-        dev_t our_dev = 0, their_dev = 0, dev = 0;
-        ino_t our_ino = 0, their_ino = 0, ino = 0;
-        struct dirent *entry;
-        pid_t found = -ESRCH;
-        DIR *dir;
-        int r;
-
-        snprintf(name, sizeof(name), "%d", peer);
-        r = pid_namespace(root, "self", &our_dev, &our_ino);
-        if (r < 0)
-                return r;
-        r = pid_namespace(root, name, &their_dev, &their_ino);
-        if (r < 0)
-                return r;
-        if (our_dev == their_dev && our_ino == their_ino)
-                return pid;
-        dir = opendir(root);
-        if (!dir)
-                return -errno;
-        while (found < 0 && (entry = readdir(dir))) {
-                if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-                        continue;
-                if (pid_namespace(root, entry->d_name, &dev, &ino) == 0 && dev == their_dev &&
-                    ino == their_ino && innermost_pid(root, entry->d_name) == pid)
-                        found = atoi(entry->d_name);
-        }
-        closedir(dir);
-        return found;
 }

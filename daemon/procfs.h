@@ -36,8 +36,19 @@ struct procfs_status {
 
 int procfs_status(struct procfs_status *status, const char *root, pid_t pid);
 
-/*
- * The process that has `pid` in the pid namespace of process `peer`: `pid` itself when that is our
- * namespace too.  -ESRCH when there is none, -EACCES when the kernel does not let us see.
- */
-pid_t procfs_pid_in_namespace_of(const char *root, pid_t peer, pid_t pid);
+struct procfs_namespace {
+        dev_t dev;
+        ino_t ino;
+};
+
+static inline bool procfs_namespace_equal(const struct procfs_namespace *a,
+                                          const struct procfs_namespace *b)
+{
+        return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* The pid namespace that a process is in; pid 0: ours.  0, -ESRCH, or -EACCES when the kernel does
+ * not let us see. */
+int procfs_pid_namespace(struct procfs_namespace *namespace, const char *root, pid_t pid);
+/* A process's pid in the namespace that it is in, or -ESRCH. */
+pid_t procfs_innermost_pid(const char *root, pid_t pid);

@@ -11,6 +11,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "own_rows.h"
+#include "pid_search.h"
 #include "rows_told.h"
 
 /* ---- faults of the meter ---- */
@@ -120,6 +121,7 @@ void server_free(struct server *s)
                 if (poll(&wait, 1, -1) >= 0)
                         mailbox_deliver(&s->mailbox);
         }
+        pid_search_free(s->pid_walk);
         sd_event_source_disable_unref(s->listen_source);
         sd_event_source_disable_unref(s->mailbox_source);
         sd_event_source_disable_unref(s->source_timer);

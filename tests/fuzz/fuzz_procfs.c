@@ -8,6 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const char *root = fuzz_tree(data, size);
+        struct procfs_namespace namespace;
         struct procfs_status status;
         struct procfs_stat stat;
         int r = procfs_stat(&stat, root, 1);
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         r = procfs_status(&status, root, 1);
         FUZZ_CHECK(r <= 0);
         (void)procfs_ppid(root, 1);
-        (void)procfs_pid_in_namespace_of(root, 1, 2);
+        (void)procfs_pid_namespace(&namespace, root, 1);
+        (void)procfs_innermost_pid(root, 1);
         return 0;
 }

@@ -23,6 +23,8 @@ PER_USER = 256
 MAX_CALL = 64 * 1024
 MAX_DEPTH = 32
 SWEEP_S = 3.5  # idle_timeout, and what the daemon's look at its connections may come later
+TURNS_S = 4
+TURN_S = 0.2  # that one user may make another one wait
 
 
 class Wrong(Exception):
@@ -206,8 +208,42 @@ def wrong_types(path):
                 raise Wrong(f"{method} {given}: accepted")
 
 
+def turns(path):
+    """Calls for which all of /proc is looked at, without end: others are answered all the same.
+
+    As an ordinary user, who is in a pid namespace of their own.
+    """
+    begin = time.monotonic()
+    other = Connection(path, 10)
+    crowd = []
+    call = json.dumps({"method": f"{NAME}.Follow", "parameters": {"pid": 4000000}}).encode() + b"\0"
+    for _ in range(8):
+        s = raw(path)
+        s.setblocking(False)
+        crowd.append(s)
+    worst, asked, refused = 0, 0, 0
+    while time.monotonic() < begin + TURNS_S:
+        for s in crowd:
+            try:
+                asked += s.send(call * 100) // len(call)
+            except BlockingIOError:
+                pass
+            try:
+                refused += s.recv(65536).count(b"NoSuchProcess")
+            except BlockingIOError:
+                pass
+        asked_at = time.monotonic()
+        other.call(f"{NAME}.GetStatus")
+        worst = max(worst, time.monotonic() - asked_at)
+    for s in crowd:
+        s.close()
+    print(f"{asked} asked, {refused} answered, the worst of others' answers after {worst * 1e3:.0f} ms")
+    require(asked > 1000 and refused > 0, "the crowd did not ask, or was not answered")
+    require(worst < TURN_S, f"another answer took {worst:.3f} s")
+
+
 SCENARIOS = {f.__name__: f for f in (garbage, length, nesting, unknown_fields, no_reader, idle,
-                                     per_user, wrong_types)}
+                                     per_user, turns, wrong_types)}
 
 
 def main():

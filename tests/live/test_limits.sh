@@ -8,6 +8,7 @@
 . "$(dirname "$0")/rig.sh"
 rig_require_root
 
+PROCESSES=200      # for a walk through /proc to take its time
 MAX_RSS_KIB=131072 # far above what it needs; without limits the scenarios here need gigabytes
 
 rig_require_python "limits of the server"
@@ -35,6 +36,15 @@ for scenario in garbage length nesting unknown_fields wrong_types no_reader idle
         check "$scenario" holds "$scenario"
 done
 check "per_user" holds per_user runuser -u nobody --
+if runuser -u nobody -- unshare -Urpf true 2>/dev/null; then
+        for ((i = 0; i < PROCESSES; i++)); do
+                rig_background sleep "$RIG_LIFETIME_S"
+        done
+        check "turns" holds turns runuser -u nobody -- unshare -Urpf
+        note "$(tail -n 1 "$RIG/out")"
+else
+        skip "turns" "user nobody may make no pid namespace here"
+fi
 check "why a client was dropped is in the log" \
         matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it does not read its answers'
 check "and of an idle one, too" matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it is idle'

@@ -263,10 +263,27 @@ static void who_has_gone_is_not_found(void **state)
         assert_int_equal(procfs_stat(&stat, "/proc", pid), -ESRCH);
 }
 
-static void in_our_own_namespace_a_pid_is_itself(void **state)
+static void the_namespace_is_found_by_pid(void **state)
 {
-        assert_int_equal(procfs_pid_in_namespace_of("/proc", getpid(), 4321), 4321);
-        assert_int_equal(procfs_pid_in_namespace_of(tree.root, getpid(), 4321), -ESRCH);
+        struct procfs_namespace ours, own;
+
+        assert_int_equal(procfs_pid_namespace(&ours, "/proc", 0), 0);
+        assert_int_equal(procfs_pid_namespace(&own, "/proc", getpid()), 0);
+        assert_true(procfs_namespace_equal(&ours, &own));
+        own.ino++;
+        assert_false(procfs_namespace_equal(&ours, &own));
+        assert_int_equal(procfs_pid_namespace(&own, tree.root, getpid()), -ESRCH);
+}
+
+static void the_last_of_its_pids_is_that_in_its_own_namespace(void **state)
+{
+        tree_write(&tree, "7/status", "Name:\tx\nNSpid:\t7\t31\t1\nNSpgid:\t7\t9\t8\n");
+        tree_write(&tree, "8/status", "Name:\tx\nNSpid:\t8\nNSpgid:\t9\n");
+        tree_write(&tree, "9/status", "Name:\tNSpid: 5\n");
+        assert_int_equal(procfs_innermost_pid(tree.root, 7), 1);
+        assert_int_equal(procfs_innermost_pid(tree.root, 8), 8);
+        assert_int_equal(procfs_innermost_pid(tree.root, 9), -ESRCH);
+        assert_int_equal(procfs_innermost_pid(tree.root, 10), -ESRCH);
 }
 
 int main(void)
@@ -284,7 +301,8 @@ int main(void)
                 TEST(a_status_that_lacks_a_line_is_refused),
                 TEST(this_process_is_what_the_kernel_says),
                 TEST(who_has_gone_is_not_found),
-                TEST(in_our_own_namespace_a_pid_is_itself),
+                TEST(the_namespace_is_found_by_pid),
+                TEST(the_last_of_its_pids_is_that_in_its_own_namespace),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
