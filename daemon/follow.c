@@ -14,12 +14,16 @@
 
 #define NAME_MAX_BYTES 256
 #define MAX_INTERVAL_S 86400.0
+/* Targets of one user: each costs every tick. */
+* /
+#define MAX_FOLLOWS         64
+#define MAX_FOLLOWS_TRUSTED 4096
 
-/*
- * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter of ours
- * is on its way: letters are parts of this object.
- */
-struct follow {
+        /*
+         * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter
+         * of ours is on its way: letters are parts of this object.
+         */
+        struct follow {
         struct follow *next, *prev;
         struct server *server;
         struct call *call;        /* NULL: the peer has gone */
@@ -34,6 +38,7 @@ struct follow {
         int attach_result;
         bool in_sampler; /* between a successful attach and the farewell */
         bool detaching;  /* a detach letter is on its way */
+        bool abandoned;  /* that says that the peer has gone */
         bool was_over;   /* when it arrived, the last process had gone */
 };
 
@@ -66,7 +71,9 @@ static void run_attach(struct letter *letter)
 {
         struct follow *f = follow_of(letter, offsetof(struct follow, attach));
 
-        f->attach_result = sampler_follow(f->server->sampler, f->target);
+        f->attach_result = sampler_follow(f->server->sampler, f->target, letter);
+        if (f->attach_result == -EAGAIN)
+                return;
         mailbox_push(&f->server->mailbox, &f->attached);
 }
 
@@ -75,6 +82,7 @@ static void run_detach(struct letter *letter)
         struct follow *f = follow_of(letter, offsetof(struct follow, detach));
 
         f->was_over = f->target->over_ns != 0;
+        f->target->abandoned = f->abandoned;
         sampler_unfollow(f->server->sampler, f->target);
         mailbox_push(&f->server->mailbox, &f->detached);
 }
@@ -86,6 +94,7 @@ static void follow_detach(struct follow *f)
         if (!f->in_sampler || f->detaching)
                 return;
         f->detaching = true;
+        f->abandoned = !f->call;
         sampler_post(f->server->sampler, &f->detach);
 }
 
@@ -105,6 +114,8 @@ static void on_detached(struct letter *letter)
                 no_such_target(call, (json_int_t)f->id);
         else if (call)
                 call_reply(call, json_object(), false);
+        if (!f->call && !f->abandoned) /* the peer has gone meanwhile */
+                follow_detach(f);
         follow_free_when_done(f);
 }
 
@@ -287,11 +298,22 @@ static bool get_wish(struct call *call, struct wish *wish)
         return !wrong;
 }
 
+/* Those that are ending count, too: they cost a tick what the others do. */
+static unsigned int follows_of(const struct server *s, const struct peer *peer)
+{
+        unsigned int n = 0;
+
+        for (const struct follow *f = s->follows; f; f = f->next)
+                n += f->uid == peer->uid;
+        return n;
+}
+
 /* What is asked for is process `real_pid`; negative: there is no such process. */
 static void follow_found(struct call *call, pid_t real_pid)
 {
         const struct config *config = call->server->config;
         const struct peer *peer = call_peer(call);
+        unsigned int limit = peer->trusted ? MAX_FOLLOWS_TRUSTED : MAX_FOLLOWS;
         struct procfs_status status;
         struct procfs_stat stat;
         struct denial denial;
@@ -311,6 +333,11 @@ static void follow_found(struct call *call, pid_t real_pid)
                       (uint64_t)llround(wish.interval_s * NS_PER_S));
         if (denial.rule) {
                 call_denied(call, &denial);
+                return;
+        }
+        if (follows_of(call->server, peer) >= limit) {
+                call_error(call, "io.energat.TooMany",
+                           json_pack("{s:s, s:i}", "what", "targets", "limit", (int)limit));
                 return;
         }
         if (status.tgid != real_pid) {

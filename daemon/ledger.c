@@ -156,7 +156,7 @@ static void targets_serve(struct ledger *l)
         for (struct target *t = l->targets; t; t = t->next) {
                 if (t->nprocesses == 0 && !t->over_ns)
                         t->over_ns = l->now_ns;
-                if (t->coarse && !l->at_mark)
+                if (t->coarse && !l->at_mark && !t->abandoned)
                         continue;
                 if (t->detach || t->nprocesses == 0) {
                         any = true;

@@ -32,6 +32,9 @@ struct sampler {
         bool started, realtime;
         int timer_fd;
         bool stop;
+        struct letter *followers; /* who wait for the next tick; newest first */
+        bool followers_turn;
+        bool forced; /* CPU time was collected for a target since the last tick */
 
         uint64_t started_ns; /* of the first reading */
         struct meter_tick tick;
@@ -164,6 +167,20 @@ static void tick(struct sampler *s, uint64_t missed)
                 domains_show(s);
 }
 
+/* However many are to be followed, CPU time is collected once in a tick for all of them. */
+static void followers_serve(struct sampler *s)
+{
+        struct letter *list = s->followers, *next;
+
+        s->followers = NULL;
+        s->followers_turn = true;
+        for (; list; list = next) {
+                next = list->next;
+                list->deliver(list);
+        }
+        s->followers_turn = false;
+}
+
 static void *run(void *arg)
 {
         struct sampler *s = arg;
@@ -187,6 +204,8 @@ static void *run(void *arg)
                                 lateness_add(&s->lateness, monotonic_ns() % s->tick_ns +
                                                                    (expirations - 1) * s->tick_ns);
                                 tick(s, expirations - 1);
+                                s->forced = false;
+                                followers_serve(s);
                         }
                 }
                 if (more || fds[1].revents)
@@ -195,6 +214,7 @@ static void *run(void *arg)
         /* Everybody gets what there is. */
         mailbox_deliver(&s->mailbox); /* what was taken, */
         mailbox_deliver(&s->mailbox); /* and what has come since */
+        followers_serve(s);
         for (struct target *t = s->ledger.targets; t; t = t->next)
                 t->detach = true;
         s->ledger.last = true;
@@ -214,14 +234,22 @@ void sampler_settle(struct sampler *s)
         ledger_settle(&s->ledger);
 }
 
-int sampler_follow(struct sampler *s, struct target *t)
+int sampler_follow(struct sampler *s, struct target *t, struct letter *letter)
 {
         int r;
 
+        if (s->forced && !s->followers_turn) {
+                letter->next = s->followers;
+                s->followers = letter;
+                return -EAGAIN;
+        }
         /* All that has run until now is not the target's. */
-        r = cputime_collect(s->cputime, true);
-        if (r < 0)
-                return r;
+        if (!s->forced) {
+                r = cputime_collect(s->cputime, true);
+                if (r < 0)
+                        return r;
+                s->forced = true;
+        }
         return ledger_follow(&s->ledger, t);
 }
 

@@ -74,9 +74,11 @@ bool sampler_realtime(const struct sampler *s); /* the thread has a real-time pr
 
 /*
  * [in the sampler] Follow target->pid and its descendants.  Takes the target over.  Number of
- * processes, or -ESRCH: no living process has that pid and start time, -ENOMEM.
+ * processes, or -ESRCH: no living process has that pid and start time, -ENOMEM; -EAGAIN: CPU time
+ * was collected for another target since the last tick, `letter` is delivered once more at the
+ * next one.
  */
-int sampler_follow(struct sampler *s, struct target *target);
+int sampler_follow(struct sampler *s, struct target *target, struct letter *letter);
 /* [in the sampler] End it at the next tick, with a final report. */
 void sampler_unfollow(struct sampler *s, struct target *target);
 

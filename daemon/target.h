@@ -95,7 +95,8 @@ struct target {
         /* the sampler's */
         struct target *next, *prev;
         bool detach;
-        bool left; /* its final report is filled in */
+        bool abandoned; /* nobody waits for its final report: it need not be at a mark */
+        bool left;      /* its final report is filled in */
         unsigned int nprocesses, nthreads;
         unsigned int max_processes, max_threads;   /* at a time, in the present interval */
         unsigned int most_processes, most_threads; /* in all */

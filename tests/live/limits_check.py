@@ -23,6 +23,9 @@ PER_USER = 256
 MAX_CALL = 64 * 1024
 MAX_DEPTH = 32
 SWEEP_S = 3.5  # idle_timeout, and what the daemon's look at its connections may come later
+TARGETS = 64  # of a user
+LONG_S = 60  # an interval that no mark ends
+SOON_S = 0.3  # some ticks
 TURNS_S = 4
 TURN_S = 0.2  # that one user may make another one wait
 
@@ -242,8 +245,40 @@ def turns(path):
     require(worst < TURN_S, f"another answer took {worst:.3f} s")
 
 
+def follow(path):
+    connection = connect(path)
+    connection.send(f"{NAME}.Follow", {"pid": os.getpid(), "interval_s": LONG_S}, more=True)
+    connection.receive()
+    return connection
+
+
+def follows(path):
+    """The 65th target of a user is told so; one that goes leaves its place."""
+    held = [follow(path) for _ in range(TARGETS)]
+    try:
+        follow(path)
+    except CallFailed as failed:
+        require(failed.error == f"{NAME}.TooMany", str(failed))
+        require(failed.parameters == {"what": "targets", "limit": TARGETS}, str(failed))
+    else:
+        raise Wrong("one more was followed")
+    held.pop().close()
+    time.sleep(SOON_S)
+    held.append(follow(path))
+    require(connect(path).call(f"{NAME}.GetStatus")["targets"] == TARGETS, "targets in the status")
+
+
+def abandoned(path):
+    """Who asks to follow and goes leaves no target behind, though the next mark is far away."""
+    for _ in range(3 * TARGETS):
+        follow(path).close()
+    time.sleep(SOON_S)
+    targets = connect(path).call(f"{NAME}.GetStatus")["targets"]
+    require(targets == 0, f"{targets} targets of those who have gone")
+
+
 SCENARIOS = {f.__name__: f for f in (garbage, length, nesting, unknown_fields, no_reader, idle,
-                                     per_user, turns, wrong_types)}
+                                     per_user, follows, abandoned, turns, wrong_types)}
 
 
 def main():

@@ -48,5 +48,10 @@ fi
 check "why a client was dropped is in the log" \
         matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it does not read its answers'
 check "and of an idle one, too" matches "$(cat "$RIG/daemon.log")" 'dropping a client .*: it is idle'
+check "follows" holds follows runuser -u nobody --
+rig_stop_daemon
+printf '[access]\ninterval = 30s\n' >"$RIG/energatd.conf"
+rig_start_daemon
+check "abandoned" holds abandoned runuser -u nobody --
 [[ $ENERGAT_SANITIZE == ON ]] ||
         check "the daemon's memory is bounded" at_most "$(rss_kib)" "$MAX_RSS_KIB"
