@@ -15,15 +15,14 @@
 #define NAME_MAX_BYTES 256
 #define MAX_INTERVAL_S 86400.0
 /* Targets of one user: each costs every tick. */
-* /
 #define MAX_FOLLOWS         64
 #define MAX_FOLLOWS_TRUSTED 4096
 
-        /*
-         * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter
-         * of ours is on its way: letters are parts of this object.
-         */
-        struct follow {
+/*
+ * One Follow.  It ends when the sampler has let go of the target (farewell) and no letter of ours
+ * is on its way: letters are parts of this object.
+ */
+struct follow {
         struct follow *next, *prev;
         struct server *server;
         struct call *call;        /* NULL: the peer has gone */
