@@ -3,6 +3,7 @@
  * Calls: from a message to a method and back, and the service interface of Varlink itself
  * (varlink.org/Service).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,24 @@ static void call_answer(struct call *call, json_t *message, bool last)
         }
         if (last && c)
                 connection_go_on(c);
+}
+
+void call_reply_encoded(struct call *call, const char *text, size_t length)
+{
+        struct connection *c = call->connection;
+        bool silent = call->oneway;
+        char *copy = silent ? NULL : malloc(length);
+
+        call_free(call);
+        if (copy)
+                memcpy(copy, text, length);
+        else if (!silent) {
+                connection_drop(c, "out of memory");
+                return;
+        }
+        if (copy && !connection_send_text(c, copy, length))
+                return;
+        connection_go_on(c);
 }
 
 void call_reply(struct call *call, json_t *parameters, bool continues)
@@ -101,6 +120,26 @@ static void method_info(struct call *call)
                    false);
 }
 
+/* The text is long, and whoever asks for nothing else could keep the daemon busy with encoding it.
+ */
+static void describe_energat(struct call *call)
+{
+        struct server *s = call->server;
+
+        if (!s->description) {
+                json_t *message = json_pack("{s:{s:s}}", "parameters", "description",
+                                            energat_interface);
+
+                s->description = wire_encode(message, &s->description_length);
+                json_decref(message);
+        }
+        if (s->description)
+                call_reply_encoded(call, s->description, s->description_length);
+        else
+                call_error(call, "io.energat.Failed",
+                           json_pack("{s:s}", "reason", strerror(ENOMEM)));
+}
+
 static void method_description(struct call *call)
 {
         const char *name = json_string_value(json_object_get(call->parameters, "interface"));
@@ -108,7 +147,7 @@ static void method_description(struct call *call)
         if (!name)
                 call_invalid_parameter(call, "interface");
         else if (strcmp(name, "io.energat") == 0)
-                call_reply(call, json_pack("{s:s}", "description", energat_interface), false);
+                describe_energat(call);
         else if (strcmp(name, "org.varlink.service") == 0)
                 call_reply(call, json_pack("{s:s}", "description", service_interface), false);
         else
@@ -153,9 +192,11 @@ static void call_dispatch(struct call *call, const char *full_name)
                    json_pack("{s:s#}", "interface", full_name, (int)length));
 }
 
+/* null is the same as nothing: so the library of Varlink for Go sends what a caller does not give.
+ */
 static bool is_flag(const json_t *value)
 {
-        return !value || json_is_boolean(value);
+        return !value || json_is_null(value) || json_is_boolean(value);
 }
 
 /* One call from a message. */
@@ -165,6 +206,8 @@ void connection_call(struct connection *c, json_t *message)
         json_t *parameters = json_object_get(message, "parameters");
         struct call *call;
 
+        if (json_is_null(parameters))
+                parameters = NULL;
         if (!method || (parameters && !json_is_object(parameters)) ||
             !is_flag(json_object_get(message, "more")) ||
             !is_flag(json_object_get(message, "oneway"))) {

@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "log.h"
 
-#define EVENTS_AT_ONCE 64
 #define US_PER_S       1000000ull
 #define TURNS_NS       5000000ull /* half a tick's time: far below what a person notices */
 #define SWEEP_US       US_PER_S
@@ -147,16 +146,10 @@ static bool connection_flush(struct connection *c)
         return true;
 }
 
-bool connection_send(struct connection *c, json_t *message)
+bool connection_send_text(struct connection *c, char *text, size_t length)
 {
-        size_t length;
-        char *text = wire_encode(message, &length), *output;
+        char *output;
 
-        json_decref(message);
-        if (!text) {
-                connection_drop(c, "out of memory");
-                return false;
-        }
         /* One long answer is no backlog. */
         if (c->output_used > c->output_sent &&
             c->output_used - c->output_sent + length > SERVER_MAX_OUTPUT) {
@@ -189,6 +182,19 @@ bool connection_send(struct connection *c, json_t *message)
         c->user->output += length;
         free(text);
         return connection_flush(c);
+}
+
+bool connection_send(struct connection *c, json_t *message)
+{
+        size_t length;
+        char *text = wire_encode(message, &length);
+
+        json_decref(message);
+        if (!text) {
+                connection_drop(c, "out of memory");
+                return false;
+        }
+        return connection_send_text(c, text, length);
 }
 
 /* Read what has come.  false: the connection is gone. */
@@ -351,8 +357,8 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
  */
 static int on_connections(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        struct epoll_event events[EVENTS_AT_ONCE];
-        int n = epoll_wait(fd, events, EVENTS_AT_ONCE, 0);
+        struct epoll_event events[SERVER_AT_ONCE];
+        int n = epoll_wait(fd, events, SERVER_AT_ONCE, 0);
 
         (void)source;
         (void)revents;

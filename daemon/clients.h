@@ -9,6 +9,8 @@
 #include "users.h"
 #include "wire.h"
 
+#define SERVER_AT_ONCE 64 /* connections, before other things have their turn */
+
 struct connection {
         struct server *server;
         struct user *user;
@@ -43,6 +45,8 @@ void connection_touch(struct connection *c);
 
 /* Queue one message, which is taken over.  false: the connection is gone. */
 bool connection_send(struct connection *c, json_t *message);
+/* The same, encoded and from malloc(). */
+bool connection_send_text(struct connection *c, char *text, size_t length);
 
 /* It has no call in progress any more: the next one gets its turn, if there is one. */
 void connection_go_on(struct connection *c);

@@ -90,21 +90,31 @@ static void refuse_without_descriptor(struct server *s)
         s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/* false: nobody else is to be taken now */
+static bool take_client(struct server *s)
 {
-        struct server *s = userdata;
+        int client = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         struct peer peer;
-        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        (void)source;
-        (void)events;
         if (client < 0) {
                 if (errno == EMFILE || errno == ENFILE)
                         refuse_without_descriptor(s);
-                return 0;
+                return false;
         }
         if (peer_of(s, &peer, client) < 0 || connection_new(s, client, &peer) < 0)
                 close(client);
+        return true;
+}
+
+/* As many as connections are served at once: else those that come wait longer than those that are
+ * there. */
+static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        (void)source;
+        (void)fd;
+        (void)events;
+        for (int i = 0; i < SERVER_AT_ONCE && take_client(userdata); i++)
+                ;
         return 0;
 }
 

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 int mailbox_init(struct mailbox *m)
 {
@@ -21,17 +22,22 @@ void mailbox_deinit(struct mailbox *m)
         m->fd = -1;
 }
 
-void mailbox_push(struct mailbox *m, struct letter *letter)
+/* Fails only when the count is at its limit, and then the receiver is awake already. */
+static void ring(struct mailbox *m)
 {
         uint64_t one = 1;
 
+        if (write(m->fd, &one, sizeof(one)) < 0)
+                return;
+}
+
+void mailbox_push(struct mailbox *m, struct letter *letter)
+{
         letter->next = __atomic_load_n(&m->newest, __ATOMIC_RELAXED);
         while (!__atomic_compare_exchange_n(&m->newest, &letter->next, letter, 1, __ATOMIC_RELEASE,
                                             __ATOMIC_RELAXED))
                 ;
-        /* Fails only when the count is at its limit, and then the receiver is awake already. */
-        if (write(m->fd, &one, sizeof(one)) < 0)
-                return;
+        ring(m);
 }
 
 /* Take what has been pushed behind what was taken before.  Only where that is empty: letters are
@@ -63,6 +69,18 @@ bool mailbox_deliver_one(struct mailbox *m)
         m->oldest = letter->next;
         letter->deliver(letter);
         return m->oldest != NULL;
+}
+
+void mailbox_deliver_for(struct mailbox *m, uint64_t ns)
+{
+        uint64_t end_ns = monotonic_ns() + ns;
+        bool more;
+
+        do
+                more = mailbox_deliver_one(m);
+        while (more && monotonic_ns() < end_ns);
+        if (more)
+                ring(m);
 }
 
 void mailbox_deliver(struct mailbox *m)

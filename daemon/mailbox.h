@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct letter {
         struct letter *next;
@@ -28,5 +29,8 @@ void mailbox_push(struct mailbox *m, struct letter *letter);
  * not be readable for them.  For a receiver who has something to look at between two letters.
  */
 bool mailbox_deliver_one(struct mailbox *m);
+/* Deliver letters for so long, one at least.  The descriptor stays readable while there are more.
+ */
+void mailbox_deliver_for(struct mailbox *m, uint64_t ns);
 /* Deliver all letters that are there; clears the descriptor. */
 void mailbox_deliver(struct mailbox *m);

@@ -56,7 +56,7 @@ static int on_mailbox(sd_event_source *source, int fd, uint32_t events, void *us
         (void)source;
         (void)fd;
         (void)events;
-        mailbox_deliver(&s->mailbox);
+        mailbox_deliver_for(&s->mailbox, SERVER_TURN_NS);
         return 0;
 }
 
@@ -131,6 +131,7 @@ void server_free(struct server *s)
         mailbox_deinit(&s->mailbox);
         own_rows_free(s->own_rows);
         rows_told_free(s->rows_told);
+        free(s->description);
         free(s->baseline);
         free(s);
 }

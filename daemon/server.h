@@ -24,6 +24,7 @@
 #define SERVER_MAX_OUTPUT               (1024 * 1024)     /* bytes that may wait behind an answer */
 #define SERVER_MAX_UNREAD               (64 * 1024)       /* with more unread, further calls wait */
 #define SERVER_MAX_OUTPUT_PER_USER      (8 * 1024 * 1024) /* on all connections; but root's */
+#define SERVER_TURN_NS                  UINT64_C(500000) /* for the sampler's letters, before others */
 #define SERVER_STALL_S                  30 /* a reader that takes nothing for so long is dropped */
 
 struct peer {
@@ -67,6 +68,9 @@ struct server {
         sd_event_source *sweep_timer; /* looks for connections that are idle, or do not read */
         sd_event_source *turns_timer; /* goes on with turns */
         sd_event_source *listen_source, *mailbox_source, *epoll_source, *source_timer;
+        char *description; /* the answer that tells io.energat, encoded: it is long; NULL: not yet
+                            */
+        size_t description_length;
         struct memory *memory;   /* NULL: no dram domain */
         struct keeper *keeper;   /* of the totals; NULL: there is no memory for it */
         bool stopping;           /* connections are about to end, and what is streamed breaks off */
@@ -111,6 +115,8 @@ const struct peer *call_peer(const struct call *call);
 
 /* Answer.  `parameters` is taken over.  continues: more answers follow (only where call->more). */
 void call_reply(struct call *call, json_t *parameters, bool continues);
+/* The same for the last time, with a message that wire_encode() has made. */
+void call_reply_encoded(struct call *call, const char *text, size_t length);
 /* Answer with an error; `parameters` (may be NULL) is taken over.  Ends the call. */
 void call_error(struct call *call, const char *error, json_t *parameters);
 void call_invalid_parameter(struct call *call, const char *parameter);

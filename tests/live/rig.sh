@@ -266,8 +266,9 @@ rig_daemon_answers() {
 }
 
 rig_start_daemon() {
+        # In a session of its own, as a service is: the scheduler shares CPUs out by sessions, too.
         # timeout(1) passes SIGTERM on; the shell in between tells the daemon's own pid.
-        setpriv --pdeathsig TERM timeout -k 5 "$RIG_LIFETIME_S" \
+        setpriv --pdeathsig TERM setsid timeout -k 5 "$RIG_LIFETIME_S" \
                 sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$RIG/daemon.pid" \
                 "$ENERGAT_BIN_DIR/energatd" --config "$RIG/energatd.conf" \
                 --socket "$RIG/energat.sock" --state-dir "$RIG/state" \

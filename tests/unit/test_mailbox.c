@@ -157,6 +157,25 @@ static void one_at_a_time_they_keep_their_order(void **state)
                 assert_int_equal(delivered[i], i);
 }
 
+static void in_no_time_one_is_delivered_and_the_others_make_themselves_known(void **state)
+{
+        struct note notes[3] = {{.letter.deliver = note_down, .number = 0},
+                                {.letter.deliver = note_down, .number = 1},
+                                {.letter.deliver = note_down, .number = 2}};
+
+        for (int i = 0; i < 3; i++)
+                mailbox_push(&mailbox, &notes[i].letter);
+        mailbox_deliver_for(&mailbox, 0);
+        assert_int_equal(ndelivered, 1);
+        assert_true(is_readable(0));
+        mailbox_deliver_for(&mailbox, UINT32_MAX);
+        assert_int_equal(ndelivered, 3);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(delivered[i], i);
+        mailbox_deliver_for(&mailbox, 0); /* an empty one is no harm */
+        assert_int_equal(ndelivered, 3);
+}
+
 static void a_letter_may_free_itself(void **state)
 {
         for (int i = 0; i < 4; i++) {
@@ -238,6 +257,7 @@ int main(void)
                 TEST(a_letter_pushed_during_delivery_is_delivered_later),
                 TEST(a_letter_can_be_sent_again_when_it_was_delivered),
                 TEST(one_at_a_time_they_keep_their_order),
+                TEST(in_no_time_one_is_delivered_and_the_others_make_themselves_known),
                 TEST(a_letter_may_free_itself),
                 TEST(nothing_is_lost_between_many_senders),
         };
