@@ -15,6 +15,7 @@ BUILD=(
 )
 TEST=(
         libcmocka-dev jq python3 util-linux systemd
+        golang-go golang-github-varlink-go-dev # tests/live: varlink_go; 470 MB installed
         python3-jsonschema hdf5-tools chromium fonts-dejavu-core # tests/live: output, page
         tmux mandoc bash-completion zsh fish locales # tests/live: top, man pages, completion
         clang-format clang-tidy cppcheck shellcheck
