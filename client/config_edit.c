@@ -6,10 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "output_file.h"
 
-#define FILE_MAX (1024 * 1024) /* a configuration has some hundred lines */
+#define FILE_MAX      (1024 * 1024) /* a configuration has some hundred lines */
+#define MODE_NEW_FILE 0644          /* there is no secret in it */
+#define MODE_BITS     07777
 
 static const char *skip_blanks(const char *line)
 {
@@ -118,19 +122,42 @@ static int read_text(const char *path, char **ret)
         return 0;
 }
 
+/* The daemon, which is another user, must be able to read the new file as it could the old one,
+ * whatever the umask of who edits it. */
+static int keep_access(int fd, const char *path)
+{
+        struct stat before, now;
+
+        if (fstat(fd, &now) < 0)
+                return -errno;
+        if (stat(path, &before) < 0) {
+                if (errno != ENOENT)
+                        return -errno;
+                before = now;
+                before.st_mode = MODE_NEW_FILE;
+        }
+        if ((before.st_uid != now.st_uid || before.st_gid != now.st_gid) &&
+            fchown(fd, before.st_uid, before.st_gid) < 0)
+                return -errno;
+        return fchmod(fd, before.st_mode & MODE_BITS) < 0 ? -errno : 0;
+}
+
 int config_edit(const char *path, const char *section, const char *key, const char *value,
                 char *why, size_t why_size)
 {
         struct output_file file = OUTPUT_FILE_NONE;
-        char *text = NULL, *edited = NULL;
+        char *text = NULL, *edited = NULL, *target = realpath(path, NULL); /* links stay links */
         int r = read_text(path, &text);
 
         if (r < 0) {
                 snprintf(why, why_size, "cannot read %s: %s", path, strerror(-r));
+                free(target);
                 return r;
         }
         edited = config_edit_text(text, section, key, value);
-        r = edited ? output_file_open(&file, path, false) : -ENOMEM;
+        r = edited ? output_file_open(&file, target ? target : path, false) : -ENOMEM;
+        if (r == 0)
+                r = keep_access(fileno(file.stream), path);
         if (r == 0) {
                 fputs(edited, file.stream);
                 r = output_file_commit(&file);
@@ -139,6 +166,7 @@ int config_edit(const char *path, const char *section, const char *key, const ch
                 snprintf(why, why_size, "cannot write %s: %s", path, strerror(-r));
         output_file_deinit(&file);
         free(edited);
+        free(target);
         free(text);
         return r;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_edit.h"
@@ -70,6 +71,44 @@ static void a_file_is_replaced_as_a_whole(void **state)
         assert_non_null(strstr(why, "/nonexistent/energatd.conf"));
 }
 
+/* The daemon is another user, and reads it at the next reload. */
+static void whoever_could_read_the_file_still_can(void **state)
+{
+        char directory[] = "/tmp/energat-config-XXXXXX", why[256] = "";
+        struct stat s;
+        mode_t mask;
+        FILE *f;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        assert_int_equal(chdir(directory), 0);
+        f = fopen("real", "w");
+        assert_non_null(f);
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(chmod("real", 0640), 0);
+        if (geteuid() == 0)
+                assert_int_equal(chown("real", 0, 12345), 0);
+        assert_int_equal(symlink("real", "link"), 0);
+        mask = umask(077);
+        assert_int_equal(config_edit("link", "model", "gamma", "0.45", why, sizeof(why)), 0);
+        assert_int_equal(config_edit("new", "model", "gamma", "0.45", why, sizeof(why)), 0);
+        umask(mask);
+        assert_int_equal(lstat("link", &s), 0);
+        assert_true(S_ISLNK(s.st_mode));
+        assert_int_equal(stat("real", &s), 0);
+        assert_int_equal(s.st_mode & 07777, 0640);
+        assert_true(s.st_size > 0);
+        if (geteuid() == 0)
+                assert_int_equal(s.st_gid, 12345);
+        assert_int_equal(stat("new", &s), 0);
+        assert_int_equal(s.st_mode & 07777, 0644);
+        unlink("link");
+        unlink("real");
+        unlink("new");
+        assert_int_equal(chdir("/"), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -77,6 +116,7 @@ int main(void)
                 cmocka_unit_test(a_new_value_stands_behind_the_comment_that_shows_it),
                 cmocka_unit_test(else_at_the_head_of_its_section_or_in_a_new_one),
                 cmocka_unit_test(a_file_is_replaced_as_a_whole),
+                cmocka_unit_test(whoever_could_read_the_file_still_can),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
