@@ -3,23 +3,31 @@
  * of a recording, or for each run.  What is not known is an empty field. */
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "report.h"
 #include "report_forms.h"
+#include "text.h"
 
-/* Quoted when it has to be, and quotes in it doubled. */
+/*
+ * Quoted when it has to be, and quotes in it doubled.  Control characters become '?'.  A
+ * spreadsheet takes what begins with one of =+-@ for a formula, and names of processes are
+ * anybody's: an apostrophe before it makes it text (OWASP, "CSV Injection").
+ */
 static void write_text(FILE *out, const char *text)
 {
-        if (!strpbrk(text, ",\"\r\n")) {
-                fputs(text, out);
+        bool formula = text[0] && strchr("=+-@", text[0]);
+
+        if (!formula && !strpbrk(text, ",\"")) {
+                text_print_safe(out, text);
                 return;
         }
-        fputc('"', out);
-        for (; *text; text++) {
+        fputs(formula ? "\"'" : "\"", out);
+        while (*text) {
                 if (*text == '"')
                         fputc('"', out);
-                fputc(*text, out);
+                text += text_print_character(out, text);
         }
         fputc('"', out);
 }
@@ -67,8 +75,9 @@ static void write_whole(FILE *out, const json_t *body, const char *kind)
         fputc(',', out); /* user */
         write_number(out, report_number(body, NULL, "cpu_s"));
         write_energies(out, body);
-        fprintf(out, ",%s,%s\n", report_string(body, "source"),
-                report_estimated(body) ? "true" : "false");
+        fputc(',', out);
+        write_text(out, report_string(body, "source"));
+        fprintf(out, ",%s\n", report_estimated(body) ? "true" : "false");
 }
 
 static void write_process(FILE *out, const json_t *body, const json_t *row)

@@ -4,6 +4,7 @@
 #include <langinfo.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,22 +84,6 @@ const char *text_duration(char text[TEXT_NUMBER_MAX], double seconds)
         return text;
 }
 
-void text_print_safe(FILE *out, const char *s)
-{
-        for (; *s; s++) {
-                unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
-
-                if (c < 0x20 || c == 0x7f) {
-                        fputc('?', out);
-                } else if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* C1 controls in UTF-8 */
-                        fputc('?', out);
-                        s++;
-                } else {
-                        fputc(c, out);
-                }
-        }
-}
-
 /* Length of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7), 0 when it is none. */
 static size_t sequence_length(const unsigned char *s)
 {
@@ -130,6 +115,42 @@ static size_t sequence_length(const unsigned char *s)
                 if (s[i] < 0x80 || s[i] > 0xbf)
                         return 0;
         return length;
+}
+
+static uint32_t code_point(const unsigned char *s, size_t length)
+{
+        static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+        uint32_t code = s[0] & first[length];
+
+        for (size_t i = 1; i < length; i++)
+                code = code << 6 | (s[i] & 0x3f);
+        return code;
+}
+
+/* Controls of C0 and C1, and those that turn the direction of writing or end a line: a terminal
+ * would act on them (Unicode Standard Annex 9, table 4; Technical Report 36, 2.5). */
+static bool is_control(uint32_t code)
+{
+        return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || code == 0x200e ||
+               code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+               (code >= 0x2066 && code <= 0x2069);
+}
+
+size_t text_print_character(FILE *out, const char *s)
+{
+        size_t length = sequence_length((const unsigned char *)s);
+
+        if (length == 0 || is_control(code_point((const unsigned char *)s, length)))
+                fputc('?', out);
+        else
+                fwrite(s, 1, length, out);
+        return length ? length : 1;
+}
+
+void text_print_safe(FILE *out, const char *s)
+{
+        while (*s)
+                s += text_print_character(out, s);
 }
 
 void text_make_utf8(char *s)

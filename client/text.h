@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #define TEXT_NUMBER_MAX 32
@@ -21,8 +22,12 @@ const char *text_quantity(char text[TEXT_NUMBER_MAX], double value, const char *
 /* "42 s", "12 min", "3 h 12 min", "5 d 3 h" */
 const char *text_duration(char text[TEXT_NUMBER_MAX], double seconds);
 
-/* Print a string that came from elsewhere: control characters become '?'. */
+/* Print a string that came from elsewhere: '?' for each control character, also of those that turn
+ * the direction of writing, and for each byte that is not UTF-8. */
 void text_print_safe(FILE *out, const char *s);
+
+/* The same of the first character of `s`, which is not "".  Returns the bytes that it takes. */
+size_t text_print_character(FILE *out, const char *s);
 
 /* '?' for each byte that is not UTF-8, for JSON: of a text that was cut, after cutting. */
 void text_make_utf8(char *s);

@@ -48,10 +48,41 @@ static void a_price_unit_reaches_json_whatever_it_is(void **state)
         }
 }
 
+static void what_is_printed(const char *text, const char *expected)
+{
+        char *printed = NULL;
+        size_t size = 0;
+        FILE *stream = open_memstream(&printed, &size);
+
+        assert_non_null(stream);
+        text_print_safe(stream, text);
+        assert_int_equal(fclose(stream), 0);
+        assert_string_equal(printed, expected);
+        free(printed);
+}
+
+static void nothing_that_steers_a_terminal_is_printed(void **state)
+{
+        (void)state;
+        what_is_printed("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+                        "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+        what_is_printed("\x1b[31m\a\n\x7f", "?[31m???");
+        what_is_printed("\x9b"
+                        "31m",
+                        "?31m"); /* CSI of a terminal with 8 bits */
+        what_is_printed("\xc2\x9b"
+                        "31m",
+                        "?31m");                            /* the same in UTF-8 */
+        what_is_printed("\xe2\x80\xaegnp.exe", "?gnp.exe"); /* U+202E: right to left */
+        what_is_printed("\xe2\x81\xa6x\xe2\x80\xa8", "?x?");
+        what_is_printed("\xe2\x82", "??"); /* cut */
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(json_takes_what_is_not_utf8),
+                cmocka_unit_test(nothing_that_steers_a_terminal_is_printed),
                 cmocka_unit_test(a_price_unit_reaches_json_whatever_it_is),
         };
 
