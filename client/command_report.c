@@ -105,20 +105,18 @@ static int report(const struct options *o)
         return o->output ? write_file(&s, form, o->output) : write_stdout(&s, form);
 }
 
-/* HDF5 seeks in its file, so it is made beside its place and then renamed, like every other. */
+/* HDF5 seeks in its file, and opens it by name: that of the file that was made for it. */
 static int write_hdf5(const struct shown *s, const char *path)
 {
-        char why[256] = "", *temporary = NULL;
-        int r;
+        struct output_file out = OUTPUT_FILE_NONE;
+        char why[256] = "";
+        int r = output_file_open(&out, path, false);
 
-        if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0)
-                return say_failed(s, "hdf5", path, -ENOMEM);
-        r = report_write_hdf5(temporary, &s->source, why);
-        if (r == 0 && rename(temporary, path) < 0)
-                r = -errno;
-        if (r < 0)
-                unlink(temporary);
-        free(temporary);
+        if (r == 0)
+                r = report_write_hdf5(out.temporary, &s->source, why);
+        if (r == 0)
+                r = output_file_commit(&out);
+        output_file_deinit(&out);
         if (r == -ENOSYS) {
                 text_message("no HDF5 can be written: %s", why);
                 return STATUS_FAILED;
