@@ -32,6 +32,7 @@ struct pid_run {
         struct follow follow;
         struct signals signals;
         struct trace *trace;
+        bool has_trace; /* it is where it was asked for */
         struct power power;
         struct impact_factors factors;
         uint64_t attach_deadline_ns;
@@ -197,8 +198,9 @@ static void follow_to_the_end(struct pid_run *p)
 
 static int print_json(const struct pid_run *p, json_t *report)
 {
-        json_auto_t *path = json_string(trace_path(p->trace)), *object = NULL;
+        json_auto_t *path = NULL, *object = NULL;
 
+        path = p->has_trace ? json_string(trace_path(p->trace)) : json_null();
         if (!path) { /* JSON is UTF-8, file names need not be */
                 text_message("%s is not UTF-8 and cannot be named in JSON", trace_path(p->trace));
                 path = json_null();
@@ -219,9 +221,11 @@ static int print_text(const struct pid_run *p, const json_t *report)
         report_print_power(stdout, "power (share)", &p->power);
         report_print_impact(stdout, &p->factors, report);
         report_print_notes(stdout, report);
-        fputs("  intervals in ", stdout);
-        text_print_safe(stdout, trace_path(p->trace));
-        putchar('\n');
+        if (p->has_trace) {
+                fputs("  intervals in ", stdout);
+                text_print_safe(stdout, trace_path(p->trace));
+                putchar('\n');
+        }
         return command_finish_output();
 }
 
@@ -238,12 +242,12 @@ static int finish(struct pid_run *p)
         }
         r = trace_commit(p->trace);
         signals_close(&p->signals);
-        if (r < 0) {
-                text_message("%s could not be written: %s", trace_path(p->trace), strerror(-r));
-                return STATUS_FAILED;
-        }
+        p->has_trace = r == 0;
+        if (r < 0) /* what took hours to measure is told all the same */
+                text_message("%s could not be written: %s; the result follows",
+                             trace_path(p->trace), strerror(-r));
         r = p->options->json ? print_json(p, report) : print_text(p, report);
-        return p->follow.final ? r : STATUS_FAILED;
+        return p->follow.final && p->has_trace ? r : STATUS_FAILED;
 }
 
 static int start(struct pid_run *p)
@@ -272,8 +276,7 @@ static int start(struct pid_run *p)
                 text_message("no trace can be written to %s: %s", directory, strerror(-r));
                 return STATUS_FAILED;
         }
-        r = follow_start(&p->follow, &connection, connection_path(o->socket), (pid_t)o->pid,
-                         &follow);
+        r = follow_start(&p->follow, &connection, o->socket, (pid_t)o->pid, &follow);
         if (r < 0)
                 return command_failed(p->follow.connection, o, r);
         p->attach_deadline_ns = clock_now_ns() + FOLLOW_ATTACH_NS;
