@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "text.h"
 
 /* Enough for microjoules up to 10^9 J, and 79.9 stays 79.9 (with 17 it is 79.900000000000006). */
 #define OUTPUT_DIGITS 15
@@ -309,6 +312,31 @@ json_t *report_rest(const json_t *whole, const json_t *total)
         return json_incref(rest);
 }
 
+/* A word that is a number: a count, a time.  Those in names ("package-0") are none. */
+static size_t count_length(const char *text, const char *from)
+{
+        size_t n = strspn(from, "0123456789.");
+
+        return from == text || from[-1] == ' ' || from[-1] == '(' ? n : 0;
+}
+
+/* Do they say the same, but for counts? */
+static bool same_warning(const char *a, const char *b)
+{
+        for (const char *p = a, *q = b;; p++, q++) {
+                size_t n = count_length(a, p), m = count_length(b, q);
+
+                if (n > 0 && m > 0) {
+                        p += n;
+                        q += m;
+                }
+                if (*p != *q)
+                        return false;
+                if (!*p)
+                        return true;
+        }
+}
+
 int report_warn(json_t *report, const char *warning)
 {
         json_t *warnings = json_object_get(report, "warnings"), *other;
@@ -318,10 +346,17 @@ int report_warn(json_t *report, const char *warning)
         {
                 const char *text = json_string_value(other);
 
-                if (text && strcmp(text, warning) == 0)
+                if (!text || !same_warning(text, warning))
+                        continue;
+                if (strcmp(text, warning) == 0)
                         return 0;
+                return json_array_set_new(warnings, i, text_json(warning)) < 0 ? -ENOMEM : 0;
         }
-        return json_array_append_new(warnings, json_string(warning)) < 0 ? -ENOMEM : 0;
+        if (json_array_size(warnings) >= REPORT_WARNINGS_MAX)
+                return 0;
+        if (json_array_size(warnings) == REPORT_WARNINGS_MAX - 1)
+                warning = "there were more warnings than are told here";
+        return json_array_append_new(warnings, text_json(warning)) < 0 ? -ENOMEM : 0;
 }
 
 json_t *report_for_output(const json_t *report, json_t *exit_status)
@@ -344,7 +379,11 @@ json_t *report_for_output(const json_t *report, json_t *exit_status)
 
 int report_print_json(FILE *out, const json_t *object)
 {
-        if (json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(OUTPUT_DIGITS)) < 0)
+        size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(OUTPUT_DIGITS);
+
+        if (isatty(fileno(out)) == 1) /* for people: no name of a process may steer the terminal */
+                flags |= JSON_ENSURE_ASCII;
+        if (json_dumpf(object, out, flags) < 0)
                 return -EIO;
         return fputc('\n', out) == EOF ? -EIO : 0;
 }

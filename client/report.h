@@ -38,7 +38,11 @@ int report_add(json_t *total, const json_t *report);
 /* What `whole` holds beyond `total`, the sum of its windows so far.  New reference or NULL. */
 json_t *report_rest(const json_t *whole, const json_t *total);
 
-/* Append to "warnings", unless it is there already. */
+/*
+ * Append to "warnings", once for each text: of two that differ in their counts alone ("in 37 of 100
+ * ticks") the later one stays.  The list is bounded, and its last one then says so.
+ */
+#define REPORT_WARNINGS_MAX 64
 int report_warn(json_t *report, const char *warning);
 
 /* The object that --format json prints: the report with "exit_status" after "name".  Takes the

@@ -100,8 +100,8 @@ static int add_process(struct usage *u, const json_t *row)
                 return renamed < 0 || add_all(sum, row) < 0 ? -ENOMEM : renamed;
         }
         if (json_object_size(u->processes) >= USAGE_MAX_PROCESSES) {
-                u->untold++;
-                return 1;
+                u->full = true; /* whether it is new is not known any more */
+                return 0;
         }
         sum = json_pack("{s:I, s:s, s:s}", "pid", (json_int_t)pid, "comm", usage_name(row), "user",
                         report_string(row, "user"));

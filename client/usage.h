@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Distinct processes that are told apart; what more there are counts for their program only. */
@@ -10,7 +11,7 @@
 
 struct usage {
         json_t *processes, *programs; /* objects by identity */
-        size_t untold;                /* processes beyond the limit */
+        bool full; /* there are more processes: they are in no "processes" of a program */
 };
 
 int usage_init(struct usage *u); /* 0 or -ENOMEM */
