@@ -3,7 +3,7 @@
 # file is never behind it.
 
 function __energat_verbs
-    energat --help 2>/dev/null |
+    energat --help 2>/dev/null | sed -n '/^commands:/,/^$/p' |
         string replace -rf '^  ([a-z]+) +([a-z].*)$' '$1\t$2'
 end
 
