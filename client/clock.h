@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines: CLOCK_MONOTONIC in nanoseconds. */
+/* Deadlines, CLOCK_MONOTONIC in nanoseconds; and the time of day. */
 #pragma once
 
 #include <stdint.h>
@@ -7,6 +7,7 @@
 
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_US UINT64_C(1000)
 
 static inline uint64_t clock_now_ns(void)
 {
@@ -14,6 +15,15 @@ static inline uint64_t clock_now_ns(void)
 
         clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with this clock */
         return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* Seconds since 1970, as reports and recordings have them. */
+static inline double clock_realtime_s(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S;
 }
 
 /* What poll() takes: milliseconds until the deadline, rounded up so that it is never early; -1 for

@@ -12,21 +12,27 @@
 /* Periods below this much apart are the same one, typed differently. */
 #define SAME_PERIOD_S 1e-6
 
-static int no_daemon(const char *path, const char *reason)
+static int say_no_daemon(const char *path, const char *reason)
 {
         text_message("no energatd at %s: %s; start it with 'systemctl start energatd'", path,
                      reason);
         return STATUS_NO_DAEMON;
 }
 
+int command_no_daemon(const struct options *options, int error)
+{
+        return say_no_daemon(options->socket,
+                             error == -ETIMEDOUT ? "it does not answer" : strerror(-error));
+}
+
 int command_failed(const struct connection *c, const struct options *options, int error)
 {
-        const char *path = connection_path(options->socket);
+        const char *path = options->socket;
 
         switch (error) {
         case -ECONNRESET:
         case -ETIMEDOUT:
-                return no_daemon(path, connection_strerror(c, error));
+                return say_no_daemon(path, connection_strerror(c, error));
         case -EREMOTEIO:
                 text_message("%s", connection_error_text(c));
                 return STATUS_FAILED;
@@ -61,12 +67,12 @@ static int warn_of_rapl_period(struct connection *c, const struct options *optio
 int command_connect(struct connection **ret, const struct options *options)
 {
         __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
-        const char *path = connection_path(options->socket);
+        const char *path = options->socket;
         int r;
 
-        r = connection_open(&c, path);
+        r = connection_open(&c, path, CONNECTION_TIMEOUT_NS);
         if (r < 0)
-                return no_daemon(path, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
+                return command_no_daemon(options, r);
         if (options->given & OPTION_RAPL_PERIOD) {
                 r = warn_of_rapl_period(c, options);
                 if (r != STATUS_OK)

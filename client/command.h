@@ -56,6 +56,9 @@ COMMANDS(COMMAND_DECLARE)
  */
 int command_connect(struct connection **ret, const struct options *options);
 
+/* Say on stderr why there is no connection; returns the exit status for it. */
+int command_no_daemon(const struct options *options, int error);
+
 /* Say on stderr what a failed call means; returns the exit status for it. */
 int command_failed(const struct connection *c, const struct options *options, int error);
 

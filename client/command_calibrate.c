@@ -73,14 +73,6 @@ struct calibration {
 
 /* ---- loads ---- */
 
-static double wall_clock_s(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* A line of /proc/meminfo, in bytes; NAN when it is not there. */
 static double memory_info(const char *key)
 {
@@ -118,7 +110,7 @@ static int begin_step(struct calibration *k)
         else if (k->step)
                 r = calibration_load_memory(k->load, k->memory_bytes * k->step / (k->nsteps - 1));
         k->window = 0;
-        k->settled_s = wall_clock_s();
+        k->settled_s = clock_realtime_s();
         if (r < 0)
                 text_message("cannot take memory: %s", strerror(-r));
         return r;
@@ -506,8 +498,7 @@ static int measure(struct calibration *k)
         r = command_connect(&k->connection, k->options);
         if (r != STATUS_OK)
                 return r;
-        r = follow_start(&k->follow, &k->connection, connection_path(k->options->socket), getpid(),
-                         &follow);
+        r = follow_start(&k->follow, &k->connection, k->options->socket, getpid(), &follow);
         if (r < 0)
                 return command_failed(k->connection, k->options, r);
         progress_begin(&k->progress, "window", (size_t)k->nsteps * k->windows);

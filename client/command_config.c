@@ -125,11 +125,11 @@ static void print_daemon(const json_t *reply)
 static json_t *daemon_config(const struct options *options)
 {
         __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
-        const char *path = connection_path(options->socket);
+        const char *path = options->socket;
         json_t *reply = NULL;
         int r;
 
-        r = connection_open(&c, path);
+        r = connection_open(&c, path, CONNECTION_TIMEOUT_NS);
         if (r == 0)
                 r = connection_call(c, "io.energat.GetConfig", NULL, CONNECTION_TIMEOUT_NS, &reply);
         if (r < 0)

@@ -285,13 +285,18 @@ static int start(struct top *t)
 {
         static const int wanted[] = {SIGINT, SIGTERM, SIGHUP};
         struct connection *connection = NULL;
+        bool same_pids;
         int r;
 
         r = command_connect(&connection, t->options);
         if (r != STATUS_OK)
                 return r;
-        top_feed_init(&t->feed, connection_path(t->options->socket), connection);
-        r = top_owners_new(&t->owners, "/proc");
+        same_pids = connection_same_pids(connection);
+        if (!same_pids)
+                text_message("energatd knows processes by other pids than this container does: "
+                             "pids are its own, users and units are not known");
+        top_feed_init(&t->feed, t->options->socket, connection);
+        r = top_owners_new(&t->owners, same_pids ? "/proc" : NULL);
         if (r == 0)
                 r = signals_open(&t->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
         t->screen = calloc(1, sizeof(*t->screen));

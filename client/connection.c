@@ -18,24 +18,19 @@
 
 struct connection {
         int fd;
+        uint64_t used_ns; /* when it was last opened or sent something */
         struct wire_reader reader;
         char error_name[128];
         char error_text[ERROR_TEXT_MAX];
 };
 
-const char *connection_path(const char *option)
-{
-        const char *path = option;
-
-        if (!path)
-                path = getenv("ENERGAT_SOCKET");
-        return path && path[0] ? path : CONNECTION_DEFAULT_PATH;
-}
-
-static int connect_to(int fd, const char *path)
+static int connect_to(int fd, const char *path, uint64_t timeout_ns)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
-        struct timeval limit = {.tv_sec = (time_t)(CONNECTION_TIMEOUT_NS / NS_PER_S)};
+        struct timeval limit = {
+                .tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                .tv_usec = (suseconds_t)(timeout_ns % NS_PER_S / NS_PER_US),
+        };
 
         if (strlen(path) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
@@ -49,7 +44,7 @@ static int connect_to(int fd, const char *path)
         return 0;
 }
 
-int connection_open(struct connection **ret, const char *path)
+int connection_open(struct connection **ret, const char *path, uint64_t timeout_ns)
 {
         __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
         int r;
@@ -62,13 +57,32 @@ int connection_open(struct connection **ret, const char *path)
         c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (c->fd < 0)
                 return -errno;
-        r = connect_to(c->fd, path);
+        r = connect_to(c->fd, path, timeout_ns);
         if (r < 0)
                 return r;
 
+        c->used_ns = clock_now_ns();
         *ret = c;
         c = NULL;
         return 0;
+}
+
+int connection_refresh(struct connection **c, const char *path, uint64_t timeout_ns)
+{
+        if (*c && clock_now_ns() < (*c)->used_ns + CONNECTION_KEEP_NS)
+                return 0;
+        connection_close(*c);
+        *c = NULL;
+        return connection_open(c, path, timeout_ns);
+}
+
+bool connection_same_pids(const struct connection *c)
+{
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+
+        /* unix(7), pid_namespaces(7): a process that our namespace does not know has the pid 0 */
+        return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid != 0;
 }
 
 void connection_close(struct connection *c)
@@ -121,6 +135,7 @@ int connection_send(struct connection *c, const char *method, json_t *parameters
         text = wire_encode(call, &length);
         if (!text)
                 return -ENOMEM;
+        c->used_ns = clock_now_ns();
         r = send_all(c->fd, text, length);
         free(text);
         return r;

@@ -14,23 +14,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONNECTION_DEFAULT_PATH "/run/energat/energat.sock"
-
 /* How long an answer that needs no measuring may take. */
 #define CONNECTION_TIMEOUT_NS UINT64_C(10000000000)
 
+/* For a caller with other things to do: a daemon that accepts at all does so at once. */
+#define CONNECTION_AT_ONCE_NS UINT64_C(10000000)
+
+/* A connection that was not used for longer is not kept: the daemon closes idle ones
+ * (server.idle_timeout, 120 s by default). */
+#define CONNECTION_KEEP_NS UINT64_C(10000000000)
+
 struct connection;
 
-/* The socket in use: the option when given, else ENERGAT_SOCKET, else the default. */
-const char *connection_path(const char *option);
-
-/* 0, or the negative errno of socket(2) or connect(2); -ENAMETOOLONG: no socket can have that path.
- * No descriptor of it survives exec. */
-int connection_open(struct connection **ret, const char *path);
+/*
+ * 0, or the negative errno of socket(2) or connect(2); -ENAMETOOLONG: no socket can have that path.
+ * No descriptor of it survives exec.  timeout_ns: how long a daemon that does not accept, and later
+ * one that does not read, is waited for.
+ */
+int connection_open(struct connection **ret, const char *path, uint64_t timeout_ns);
+/* Open *c anew when it was idle for so long that the daemon may have closed it, or is NULL. */
+int connection_refresh(struct connection **c, const char *path, uint64_t timeout_ns);
 void connection_close(struct connection *c);
 void connection_closep(struct connection **c);
 
 int connection_fd(const struct connection *c); /* to wait on for POLLIN */
+
+/* Are the daemon's pids ours?  In a container they are not: /proc/PID is then of somebody else. */
+bool connection_same_pids(const struct connection *c);
 
 /* Send a call.  `parameters` may be NULL and stays the caller's; `more` asks for a stream. */
 int connection_send(struct connection *c, const char *method, json_t *parameters, bool more);

@@ -15,7 +15,8 @@
 #include "text.h"
 
 /* Detach and GetStatus need no measuring; a daemon that takes longer is not well. */
-#define QUICK_CALL_NS (5 * NS_PER_S)
+#define QUICK_CONNECT_NS NS_PER_S
+#define QUICK_CALL_NS    (5 * NS_PER_S)
 /* How often a daemon that is lost is looked for, and how long one that comes up may take. */
 #define RETRY_NS  (NS_PER_S / 2)
 #define RESUME_NS NS_PER_S
@@ -161,17 +162,18 @@ static int attach_again(struct follow *f, struct connection **ret)
 {
         __attribute__((cleanup(connection_closep))) struct connection *c = NULL;
         json_auto_t *parameters = follow_parameters(f->pid, &f->options), *reply = NULL;
+        uint64_t deadline_ns = clock_now_ns() + RESUME_NS;
         const json_t *target;
         bool continues = false;
         int r;
 
         if (!parameters)
                 return -ENOMEM;
-        r = connection_open(&c, f->path);
+        r = connection_open(&c, f->path, CONNECTION_AT_ONCE_NS);
         if (r == 0)
                 r = connection_send(c, "io.energat.Follow", parameters, true);
         if (r == 0)
-                r = connection_wait(c, clock_now_ns() + RESUME_NS, &reply, &continues);
+                r = connection_wait(c, deadline_ns, &reply, &continues);
         if (r < 0)
                 return r;
         target = json_object_get(reply, "target");
@@ -242,7 +244,7 @@ static int quick_call(const char *path, const char *method, json_t *parameters)
         json_auto_t *reply = NULL;
         int r;
 
-        r = connection_open(&c, path);
+        r = connection_open(&c, path, QUICK_CONNECT_NS);
         if (r < 0)
                 return r;
         return connection_call(c, method, parameters, QUICK_CALL_NS, &reply);

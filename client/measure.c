@@ -51,13 +51,10 @@ static const char *command_name(const struct run *r)
 
 static void update_child(struct run *r)
 {
-        struct timespec now;
-
         child_update(&r->child);
         if (!r->child.exited || r->exited_ns)
                 return;
-        clock_gettime(CLOCK_REALTIME, &now);
-        r->exited_at_s = (double)now.tv_sec + (double)now.tv_nsec / (double)NS_PER_S;
+        r->exited_at_s = clock_realtime_s();
         r->exited_ns = clock_now_ns();
 }
 
@@ -485,8 +482,7 @@ static int start_fine(struct run *r, const struct follow_options *options)
                 return status;
         fine.interval_s = r->measure->fine_interval_s;
         fine.resume = false; /* the usual intervals go on */
-        error = follow_start(&r->fine, &connection, connection_path(r->options->socket),
-                             r->child.pid, &fine);
+        error = follow_start(&r->fine, &connection, r->options->socket, r->child.pid, &fine);
         return error < 0 ? command_failed(r->fine.connection, r->options, error) : STATUS_OK;
 }
 
@@ -513,8 +509,7 @@ static int start(struct run *r)
                 text_message("%s: cannot be started: %s", command_name(r), strerror(-error));
                 return STATUS_FAILED;
         }
-        error = follow_start(&r->follow, &connection, connection_path(o->socket), r->child.pid,
-                             &follow);
+        error = follow_start(&r->follow, &connection, o->socket, r->child.pid, &follow);
         if (error < 0)
                 return command_failed(r->follow.connection, o, error);
         status = start_fine(r, &follow);

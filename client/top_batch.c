@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "text.h"
 #include "top_table.h"
 
@@ -104,9 +105,7 @@ int top_batch_json(FILE *out, const struct top_model *m, const struct top_order 
 {
         json_auto_t *object = NULL;
         json_t *rows = json_array(), *nodes = json_array(), *warnings = json_array();
-        struct timespec now;
 
-        clock_gettime(CLOCK_REALTIME, &now);
         for (size_t i = 0; i < m->nrows; i++)
                 json_array_append_new(rows, row_json(&m->rows[i], m, order->group));
         for (unsigned int i = 0; i < m->nnodes; i++)
@@ -114,11 +113,11 @@ int top_batch_json(FILE *out, const struct top_model *m, const struct top_order 
         for (unsigned int i = 0; i < m->now.nnotes; i++)
                 json_array_append_new(warnings, text_or_null(m->now.notes[i]));
         object = json_pack("{s:s, s:b, s:f, s:f, s:o, s:b, s:s, s:o, s:o, s:o, s:o}", "source",
-                           m->now.source, "estimated", m->now.estimated, "time",
-                           (double)now.tv_sec + (double)now.tv_nsec / 1e9, "uptime_s",
-                           m->now.uptime_s, "interval_s", real_or_null(m->interval_s), "own_only",
-                           m->now.own_only, "group", top_group_name(order->group), "nodes", nodes,
-                           "sockets", sockets_json(m), "rows", rows, "warnings", warnings);
+                           m->now.source, "estimated", m->now.estimated, "time", clock_realtime_s(),
+                           "uptime_s", m->now.uptime_s, "interval_s", real_or_null(m->interval_s),
+                           "own_only", m->now.own_only, "group", top_group_name(order->group),
+                           "nodes", nodes, "sockets", sockets_json(m), "rows", rows, "warnings",
+                           warnings);
         if (!object)
                 return -ENOMEM;
         if (json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) < 0)

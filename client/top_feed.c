@@ -7,10 +7,6 @@
 
 #include "clock.h"
 
-/* A connection that is not used for longer is not kept: the daemon closes idle ones
- * (server.idle_timeout, 120 s by default). */
-#define KEEP_NS (10 * NS_PER_S)
-
 void top_feed_init(struct top_feed *f, const char *path, struct connection *connection)
 {
         *f = (struct top_feed){.path = path, .connection = connection, .asked_ns = clock_now_ns()};
@@ -60,13 +56,13 @@ void top_feed_ask(struct top_feed *f, const struct top_snapshot *last)
                         lose(f, -ETIMEDOUT);
                 return;
         }
-        if (f->connection && clock_now_ns() > f->asked_ns + KEEP_NS) {
+        if (f->connection && clock_now_ns() > f->asked_ns + CONNECTION_KEEP_NS) {
                 connection_close(f->connection);
                 f->connection = NULL;
                 f->told = false;
         }
         if (!f->connection)
-                r = connection_open(&f->connection, f->path);
+                r = connection_open(&f->connection, f->path, CONNECTION_AT_ONCE_NS);
         if (r == 0)
                 r = send_calls(f, last);
         if (r < 0) {

@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "process_user.h"
 
 #define CGROUP_FILE_MAX 4096
 #define MAX_NAMES       65536 /* users and units; then all others are "(others)" */
@@ -39,7 +40,7 @@ int top_owners_new(struct top_owners **ret, const char *proc)
 
         if (!o)
                 return -ENOMEM;
-        snprintf(o->proc, sizeof(o->proc), "%s", proc);
+        snprintf(o->proc, sizeof(o->proc), "%s", proc ? proc : "");
         *ret = o;
         return 0;
 }
@@ -50,11 +51,6 @@ void top_owners_free(struct top_owners *o)
                 return;
         tdestroy(o->names, free);
         free(o);
-}
-
-void top_owners_freep(struct top_owners **o)
-{
-        top_owners_free(*o);
 }
 
 static int compare(const void *a, const void *b)
@@ -169,13 +165,11 @@ void top_unit_of(const char *cgroup_file, char *unit, size_t size)
 /* A process that has gone meanwhile is left without. */
 static int look_up_user(struct top_owners *o, struct top_process *p)
 {
-        char path[PATH_MAX];
-        struct stat st;
+        uid_t uid;
 
-        snprintf(path, sizeof(path), "%s/%lld", o->proc, p->pid);
-        if (stat(path, &st) < 0)
+        if (!o->proc[0] || process_user(o->proc, p->pid, &uid) < 0)
                 return 0;
-        p->user = user_name(o, st.st_uid);
+        p->user = user_name(o, uid);
         return p->user ? 0 : -ENOMEM;
 }
 
@@ -189,6 +183,8 @@ static int look_up_unit(struct top_owners *o, struct top_process *p)
                 p->unit = "(kernel)";
                 return 0;
         }
+        if (!o->proc[0])
+                return 0;
         snprintf(path, sizeof(path), "%s/%lld/cgroup", o->proc, p->pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

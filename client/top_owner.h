@@ -11,10 +11,10 @@
 
 struct top_owners;
 
-/* `proc` is "/proc" outside tests.  0 or -ENOMEM. */
+/* `proc` is "/proc" outside tests; NULL: the pids are none of ours, and nobody is looked up.  0 or
+ * -ENOMEM. */
 int top_owners_new(struct top_owners **ret, const char *proc);
 void top_owners_free(struct top_owners *o);
-void top_owners_freep(struct top_owners **o);
 
 /* Look up what is missing.  0 or -ENOMEM. */
 int top_owners_look_up(struct top_owners *o, struct top_snapshot *s);
