@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,10 @@
 #define DEFAULT_INTERVAL_S 1.0
 /* Rows are taken from the daemon's last tick and need no measuring */
 #define ROWS_TIMEOUT_NS (5 * NS_PER_S)
+/* A command's signals wait meanwhile. */
+#define COMMAND_ROWS_TIMEOUT_NS (2 * NS_PER_S)
+/* What was not recorded before a daemon that began anew is worth a note from here on. */
+#define GAP_WORTH_SAYING_S 0.1
 
 struct recorder {
         const struct options *options;
@@ -30,8 +35,10 @@ struct recorder {
         struct connection *connection; /* for rows; NULL: they are not to be had */
         struct row_deltas *rows;
         struct machine_deltas *machine;
-        bool own_rows;   /* of all processes they are not */
-        double uptime_s; /* of the daemon, when rows were last taken */
+        bool no_rows;      /* they are not to be had, and that was said */
+        bool own_rows;     /* of all processes they are not */
+        bool same_pids;    /* the daemon's pids are ours */
+        double taken_at_s; /* when they were last taken, since 1970 */
 };
 
 static double interval_s(const struct options *o)
@@ -39,18 +46,73 @@ static double interval_s(const struct options *o)
         return isnan(o->interval_s) ? DEFAULT_INTERVAL_S : o->interval_s;
 }
 
-/* Without rows, a recording has the program as a whole: that is said once, in the file, too. */
+/* Said on stderr, and in the file. */
+__attribute__((format(printf, 2, 3))) static void note(struct recorder *r, const char *format, ...)
+{
+        char text[512];
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        text_message("%s", text);
+        record_write(&r->file, "note",
+                     json_pack("{s:f, s:o}", "time", clock_realtime_s(), "text", text_json(text)));
+}
+
+/* Without rows, a recording has the program as a whole: that is said once. */
 static void no_rows(struct recorder *r, const char *reason)
 {
-        char note[512];
-
-        snprintf(note, sizeof(note), "single processes are not recorded: %s", reason);
-        text_make_utf8(note); /* it may have been cut in a character */
-        text_message("%s", note);
-        record_write(&r->file, "note",
-                     json_pack("{s:f, s:s}", "time", record_time_s(), "text", note));
+        note(r, "single processes are not recorded: %s", reason);
+        r->no_rows = true;
         connection_close(r->connection);
         r->connection = NULL;
+}
+
+static const char *proc_of(const struct recorder *r)
+{
+        return r->same_pids ? "/proc" : NULL;
+}
+
+static void note_pids(struct recorder *r)
+{
+        if (!r->same_pids)
+                note(r, "energatd knows processes by other pids than this container does: pids are "
+                        "its own, and users are not known");
+}
+
+/* The daemon was started anew since the last look. */
+static void note_gap(struct recorder *r, const struct row_window *window)
+{
+        double gap_s = clock_realtime_s() - r->taken_at_s - window->duration_s;
+
+        if (window->anew && gap_s > GAP_WORTH_SAYING_S)
+                note(r,
+                     "energatd was started anew: what was used in the %.1f s before is not "
+                     "recorded",
+                     gap_s);
+}
+
+/* A call on the connection that is kept, or on a new one where the daemon has closed it: it was
+ * idle, or the daemon has been started anew. */
+static int call(struct recorder *r, const char *method, uint64_t timeout_ns, json_t **reply)
+{
+        int error;
+
+        for (bool again = false;; again = true) {
+                error = connection_refresh(&r->connection, r->options->socket, timeout_ns);
+                if (error == 0)
+                        error = connection_call(r->connection, method, NULL, timeout_ns, reply);
+                if (error != -ECONNRESET || again)
+                        return error;
+                connection_close(r->connection);
+                r->connection = NULL;
+        }
+}
+
+static const char *call_error(const struct recorder *r, int error)
+{
+        return r->connection ? connection_strerror(r->connection, error) : strerror(-error);
 }
 
 /* ---- a command ---- */
@@ -62,12 +124,10 @@ static int call_rows(struct recorder *r, json_t **reply)
         int error = -EREMOTEIO;
 
         if (!r->own_rows)
-                error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS,
-                                        reply);
+                error = call(r, "io.energat.GetRows", COMMAND_ROWS_TIMEOUT_NS, reply);
         if (error == -EREMOTEIO) {
                 r->own_rows = true;
-                error = connection_call(r->connection, "io.energat.GetOwnRows", NULL,
-                                        ROWS_TIMEOUT_NS, reply);
+                error = call(r, "io.energat.GetOwnRows", COMMAND_ROWS_TIMEOUT_NS, reply);
         }
         return error;
 }
@@ -75,36 +135,41 @@ static int call_rows(struct recorder *r, json_t **reply)
 static void take_rows(struct recorder *r, bool write)
 {
         json_auto_t *reply = NULL, *rows = NULL;
-        double uptime_s;
+        struct row_window window;
         int error;
 
-        if (!r->connection)
+        if (r->no_rows)
                 return;
         error = call_rows(r, &reply);
         if (error == 0)
-                error = row_deltas_take(r->rows, reply, &rows);
+                error = row_deltas_take(r->rows, reply, &window, &rows);
         if (error < 0) {
-                no_rows(r, connection_strerror(r->connection, error));
+                no_rows(r, call_error(r, error));
                 return;
         }
-        uptime_s = report_number(reply, NULL, "uptime_s");
-        if (write && uptime_s > r->uptime_s) /* else it is the same answer once more */
+        if (write && window.duration_s > 0) /* else it is the same answer once more */
                 record_write(&r->file, "processes",
-                             json_pack("{s:f, s:f, s:O}", "time", record_time_s(), "duration_s",
-                                       uptime_s - r->uptime_s, "rows", rows));
-        r->uptime_s = uptime_s;
+                             json_pack("{s:f, s:f, s:O}", "time", clock_realtime_s(), "duration_s",
+                                       window.duration_s, "rows", rows));
+}
+
+/* `pid`: of the command, as the daemon has it. */
+static void begin_rows(struct recorder *r, pid_t pid)
+{
+        r->rows = row_deltas_new(pid, proc_of(r));
+        if (!r->rows)
+                no_rows(r, strerror(ENOMEM));
+        else
+                take_rows(r, false); /* those that the first interval counts from */
 }
 
 static void on_started(void *data, pid_t pid)
 {
         struct recorder *r = data;
 
-        r->rows = row_deltas_new(pid);
-        if (!r->rows) {
-                no_rows(r, strerror(ENOMEM));
-                return;
-        }
-        take_rows(r, false); /* those that the first interval counts from */
+        note_pids(r);
+        if (r->same_pids) /* else the first report says what the daemon's is */
+                begin_rows(r, pid);
 }
 
 static void on_interval(void *data, const json_t *report)
@@ -112,7 +177,10 @@ static void on_interval(void *data, const json_t *report)
         struct recorder *r = data;
 
         record_write(&r->file, "interval", json_deep_copy(report));
-        take_rows(r, true);
+        if (r->rows)
+                take_rows(r, true);
+        else if (!r->no_rows)
+                begin_rows(r, (pid_t)report_integer(report, "pid"));
 }
 
 static int record_command(struct recorder *r)
@@ -133,7 +201,7 @@ static int record_command(struct recorder *r)
 
         if (status != STATUS_OK)
                 return status;
-        record_write(&r->file, "end", record_end(m.status, m.interrupted, m.report));
+        record_write(&r->file, "end", record_end(&m));
         return m.status;
 }
 
@@ -142,16 +210,22 @@ static int record_command(struct recorder *r)
 static int take_machine(struct recorder *r, bool first)
 {
         json_auto_t *rows = NULL, *status = NULL, *line = NULL;
+        struct row_window window;
         int error;
 
-        error = connection_call(r->connection, "io.energat.GetRows", NULL, ROWS_TIMEOUT_NS, &rows);
+        error = call(r, "io.energat.GetRows", ROWS_TIMEOUT_NS, &rows);
         if (error == 0)
                 error = connection_call(r->connection, "io.energat.GetStatus", NULL,
                                         ROWS_TIMEOUT_NS, &status);
         if (error == 0)
-                error = machine_deltas_take(r->machine, rows, status, &line);
+                error = machine_deltas_take(r->machine, rows, status, &window, &line);
+        if (error < 0 && !r->connection)
+                return command_no_daemon(r->options, error);
         if (error < 0)
                 return command_failed(r->connection, r->options, error);
+        if (!first)
+                note_gap(r, &window);
+        r->taken_at_s = clock_realtime_s();
         if (!first)
                 record_write(&r->file, "machine", json_incref(line));
         return STATUS_OK;
@@ -160,7 +234,7 @@ static int take_machine(struct recorder *r, bool first)
 /* Before the file is made: not everybody may see the machine. */
 static int begin_machine(struct recorder *r)
 {
-        r->machine = machine_deltas_new();
+        r->machine = machine_deltas_new(proc_of(r));
         if (r->machine)
                 return take_machine(r, true);
         text_message("%s", strerror(ENOMEM));
@@ -220,11 +294,12 @@ static int record_machine(struct recorder *r)
         }
         if (isatty(STDERR_FILENO) == 1)
                 fputs("\r\033[K", stderr);
-        record_write(&r->file, "end",
-                     json_pack("{s:f, s:s}", "time", record_time_s(), "reason",
-                               status != STATUS_OK ? "energatd was lost"
-                               : number            ? "ended by a signal"
-                                                   : "the time was over"));
+        if (status == STATUS_OK) /* else it has no end, and that shows */
+                record_write(&r->file, "end",
+                             json_pack("{s:f, s:s}", "time", clock_realtime_s(), "reason",
+                                       number ? "ended by a signal" : "the time was over"));
+        else
+                note(r, "energatd was lost");
         return status;
 }
 
@@ -240,6 +315,7 @@ static int start(struct recorder *r)
         int error, status;
 
         status = command_connect(&r->connection, o);
+        r->same_pids = r->connection && connection_same_pids(r->connection);
         if (status == STATUS_OK && o->all)
                 status = begin_machine(r);
         if (status != STATUS_OK)
@@ -251,6 +327,8 @@ static int start(struct recorder *r)
                 text_message("cannot write %s: %s", o->output, strerror(-error));
                 return STATUS_FAILED;
         }
+        if (o->all)
+                note_pids(r);
         error = measure_open_signals(&r->signals);
         if (error < 0) {
                 text_message("signals cannot be waited for: %s", strerror(-error));

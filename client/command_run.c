@@ -210,7 +210,7 @@ static int run(const struct options *options)
         if (status == STATUS_OK)
                 status = measure_run(&m, &measure);
         if (status == STATUS_OK && options->raw)
-                record_write(&r.raw, "end", record_end(m.status, m.interrupted, m.report));
+                record_write(&r.raw, "end", record_end(&m));
         return status == STATUS_OK ? finish(&r, &m) : status;
 }
 

@@ -5,11 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "report.h"
-#include "row_deltas.h"
 
 struct machine_deltas {
         struct row_deltas *rows;
@@ -17,12 +15,12 @@ struct machine_deltas {
         json_t *domains; /* of the status before */
 };
 
-struct machine_deltas *machine_deltas_new(void)
+struct machine_deltas *machine_deltas_new(const char *proc)
 {
         struct machine_deltas *d = calloc(1, sizeof(*d));
 
         if (d)
-                d->rows = row_deltas_new(0);
+                d->rows = row_deltas_new(0, proc);
         if (d && !d->rows) {
                 free(d);
                 d = NULL;
@@ -40,14 +38,12 @@ void machine_deltas_free(struct machine_deltas *d)
         free(d);
 }
 
-/* A sum that became smaller is of a daemon that began anew: all of it is since then. */
+/* Without a sum before, all of it is since then. */
 static json_t *difference(double now, double before)
 {
         if (isnan(now))
                 return json_null();
-        if (isnan(before) || now < before)
-                before = 0;
-        return json_real(now - before);
+        return json_real(isnan(before) ? now : fmax(0, now - before));
 }
 
 static json_t *part_difference(const json_t *now, const json_t *before, const char *part)
@@ -138,29 +134,34 @@ static json_t *domains_difference(const struct machine_deltas *d, const json_t *
 }
 
 static json_t *line_of(const struct machine_deltas *d, const json_t *rows, const json_t *status,
-                       json_t *processes)
+                       json_t *processes, double duration_s)
 {
-        struct timespec t;
+        long long exited = report_integer(d->sums, "exited_count");
 
-        clock_gettime(CLOCK_REALTIME, &t);
         return json_pack(
                 "{s:f, s:f, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "time",
-                (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S, "duration_s",
-                report_number(rows, NULL, "uptime_s") - report_number(d->sums, NULL, "uptime_s"),
-                "source", report_string(status, "source"), "estimated", report_estimated(status),
-                "machine", part_difference(rows, d->sums, "machine"), "unattributed",
+                clock_realtime_s(), "duration_s", duration_s, "source",
+                report_string(status, "source"), "estimated", report_estimated(status), "machine",
+                part_difference(rows, d->sums, "machine"), "unattributed",
                 part_difference(rows, d->sums, "unattributed"), "sockets",
                 sockets_difference(d, rows), "domains", domains_difference(d, status), "cpu_s",
                 difference(report_number(rows, NULL, "cpu_s"),
                            report_number(d->sums, NULL, "cpu_s")),
                 "exited_count",
-                json_integer(report_integer(rows, "exited_count") -
-                             report_integer(d->sums, "exited_count")),
+                json_integer(report_integer(rows, "exited_count") - (exited > 0 ? exited : 0)),
                 "rows", processes, "warnings", json_object_get(rows, "warnings"));
 }
 
+/* Nothing of a daemon that has gone can be taken from what the next one tells. */
+static void forget(struct machine_deltas *d)
+{
+        json_object_clear(d->sums);
+        json_decref(d->domains);
+        d->domains = NULL;
+}
+
 int machine_deltas_take(struct machine_deltas *d, const json_t *rows, const json_t *status,
-                        json_t **ret)
+                        struct row_window *window, json_t **ret)
 {
         json_auto_t *processes = NULL, *line = NULL;
         int r;
@@ -171,15 +172,16 @@ int machine_deltas_take(struct machine_deltas *d, const json_t *rows, const json
             !json_is_number(json_object_get(rows, "uptime_s")) ||
             !json_is_array(json_object_get(status, "domains")))
                 return -EPROTO;
-        r = row_deltas_take(d->rows, rows, &processes);
+        r = row_deltas_take(d->rows, rows, window, &processes);
         if (r < 0)
                 return r;
-        line = d->sums ? line_of(d, rows, status, processes) : json_object();
+        if (window->anew)
+                forget(d);
+        line = d->sums ? line_of(d, rows, status, processes, window->duration_s) : json_object();
         json_decref(d->sums);
         json_decref(d->domains);
         d->sums = json_pack(
-                "{s:O, s:O, s:O, s:O, s:O, s:O}", "uptime_s", json_object_get(rows, "uptime_s"),
-                "sockets", json_object_get(rows, "sockets"), "machine",
+                "{s:O, s:O, s:O, s:O, s:O}", "sockets", json_object_get(rows, "sockets"), "machine",
                 json_object_get(rows, "machine"), "unattributed",
                 json_object_get(rows, "unattributed"), "cpu_s", json_object_get(rows, "cpu_s"),
                 "exited_count", json_object_get(rows, "exited_count"));

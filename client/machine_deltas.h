@@ -7,9 +7,12 @@
 
 #include <jansson.h>
 
+#include "row_deltas.h"
+
 struct machine_deltas;
 
-struct machine_deltas *machine_deltas_new(void); /* NULL: no memory */
+/* `proc` as for row_deltas_new().  NULL: no memory. */
+struct machine_deltas *machine_deltas_new(const char *proc);
 void machine_deltas_free(struct machine_deltas *d);
 
 /*
@@ -17,4 +20,4 @@ void machine_deltas_free(struct machine_deltas *d);
  * first ones an empty object.  0, -EPROTO, -ENOMEM.
  */
 int machine_deltas_take(struct machine_deltas *d, const json_t *rows, const json_t *status,
-                        json_t **ret);
+                        struct row_window *window, json_t **ret);

@@ -9,7 +9,7 @@
  *   {"processes": {...}}      what single processes used since the last such line
  *   {"machine": {...}}        the same of the whole machine, with its energy
  *   {"run": {...}}            one of repeated runs
- *   {"note": "..."}           what happened to the recording itself
+ *   {"note": {...}}           what happened to the recording itself
  *   {"end": {...}}            always the last, when nothing went wrong
  */
 #pragma once
@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+#include "measure.h"
 
 #define RECORD_VERSION 1
 
@@ -42,11 +44,8 @@ void record_write(struct record_writer *w, const char *what, json_t *body);
 /* 0, or -EIO when something of the recording is not where it was asked for. */
 int record_close(struct record_writer *w);
 
-/* The last line of a command's recording.  `report` may be NULL.  New reference or NULL. */
-json_t *record_end(int exit_status, int interrupted, json_t *report);
-
-/* Now, in seconds since 1970. */
-double record_time_s(void);
+/* The last line of a command's recording.  New reference or NULL. */
+json_t *record_end(const struct measured *m);
 
 struct record_reader {
         FILE *stream;

@@ -13,14 +13,6 @@
 /* A time since 1970 to 10 us, and what meters count, microjoules, up to 10^9 J. */
 #define RECORD_DIGITS 15
 
-double record_time_s(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (double)t.tv_sec + (double)t.tv_nsec / (double)NS_PER_S;
-}
-
 json_t *record_header(const char *kind, const char *name, char **command, double interval_s)
 {
         json_auto_t *words = json_array();
@@ -34,17 +26,17 @@ json_t *record_header(const char *kind, const char *name, char **command, double
         return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:f, s:o, s:i}", "version", RECORD_VERSION,
                          "energat", ENERGAT_VERSION, "kind", kind, "name", text_json(name),
                          "command", command ? json_incref(words) : json_null(), "host",
-                         text_json(host.nodename), "begin", record_time_s(), "interval_s",
+                         text_json(host.nodename), "begin", clock_realtime_s(), "interval_s",
                          interval_s > 0 ? json_real(interval_s) : json_null(), "cpus",
                          (int)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-json_t *record_end(int exit_status, int interrupted, json_t *report)
+json_t *record_end(const struct measured *m)
 {
-        return json_pack("{s:f, s:i, s:o, s:o}", "time", record_time_s(), "exit_status",
-                         exit_status, "interrupted",
-                         interrupted ? json_integer(interrupted) : json_null(), "report",
-                         report ? json_incref(report) : json_null());
+        return json_pack("{s:f, s:i, s:b, s:o, s:o}", "time", clock_realtime_s(), "exit_status",
+                         m->status, "partial", m->partial, "interrupted",
+                         m->interrupted ? json_integer(m->interrupted) : json_null(), "report",
+                         m->report ? json_incref(m->report) : json_null());
 }
 
 static int write_line(FILE *stream, const char *what, json_t *body)

@@ -211,6 +211,22 @@ static int take_line(struct recording *r, const char *what, json_t *body)
         return 0; /* what is not known is passed over: later versions may add lines */
 }
 
+static int note_limit(struct recording *r)
+{
+        char text[128];
+
+        if (!r->usage.full)
+                return 0;
+        snprintf(text, sizeof(text),
+                 "there are more than %d processes: those beyond are told by program, and are not "
+                 "counted",
+                 USAGE_MAX_PROCESSES);
+        return json_array_append_new(r->notes,
+                                     json_pack("{s:f, s:s}", "time", r->end_s, "text", text)) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
 static int sum_up(struct recording *r, struct record_reader *reader)
 {
         const char *what;
@@ -221,6 +237,8 @@ static int sum_up(struct recording *r, struct record_reader *reader)
                 error = take_line(r, what, body);
                 json_decref(line);
         }
+        if (error == 0)
+                error = note_limit(r);
         return error < 0 ? -ENOMEM : 0;
 }
 
@@ -406,13 +424,15 @@ static int set_all(const struct recording *r, const struct record_reader *reader
                    const json_t *result, const struct impact_factors *factors)
 {
         json_t *status = json_object_get(r->end, "exit_status");
+        bool partial = json_is_true(json_object_get(r->end, "partial"));
         json_t *programs = usage_list(r->usage.programs, RECORDING_PROCESSES);
         json_t *processes = usage_list(r->usage.processes, RECORDING_PROCESSES);
         int e = 0;
 
         e |= json_object_set_new(document, "duration_s", json_real(r->end_s - r->begin_s));
         e |= json_object_set_new(document, "begin", json_real(r->begin_s));
-        e |= json_object_set_new(document, "complete", json_boolean(r->end && !reader->cut[0]));
+        e |= json_object_set_new(document, "complete",
+                                 json_boolean(r->end && !partial && !reader->cut[0]));
         e |= json_object_set_new(document, "cut",
                                  reader->cut[0] ? json_string(reader->cut) : json_null());
         e |= json_object_set(document, "exit_status", status ? status : json_null());

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A recording as a whole: one JSON document with what `energat report` shows in every form
- * (client/schema/report.json).  Made in two passes over the file, in memory that is bounded however
- * long the recording is: the first finds who used most, the second draws power over time.
+ * (client/schema/energat.schema.json).  Made in two passes over the file, in memory that is bounded
+ * however long the recording is: the first finds who used most, the second draws power over time.
  */
 #pragma once
 

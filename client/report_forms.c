@@ -49,7 +49,7 @@ static void print_machine(FILE *out, const json_t *d)
                           all - (isnan(idle) ? 0 : idle) - (isnan(nobody) ? 0 : nobody), seconds);
 }
 
-/* The program's own line over time: everything that is drawn but the machine's idle part. */
+/* All that is drawn, by step: of a program its share, of the machine also what it takes idle. */
 static void collect_power(const json_t *d, struct power *power)
 {
         const json_t *over_time = json_object_get(d, "power"), *all, *one;
@@ -110,7 +110,8 @@ static void print_recording_notes(FILE *out, const json_t *d)
 
         if (cut[0])
                 fprintf(out, "\n  the recording ends early: %s\n", cut);
-        else if (!json_is_true(json_object_get(d, "complete")))
+        else if (!json_is_true(json_object_get(d, "complete")) &&
+                 report_integer(d, "exit_status") < 0)
                 fputs("\n  the recording has no end: it was broken off\n", out);
         json_array_foreach(notes, i, note)
         {
@@ -130,7 +131,9 @@ static int write_text(FILE *out, const struct report_source *source)
         if (json_is_object(result)) {
                 report_print_text(out, result, report_string(d, "name"));
         } else {
-                fprintf(out, "energat: the machine (%s)\n", report_string(d, "source"));
+                fputs("energat: the machine (", out);
+                text_print_safe(out, report_string(d, "source"));
+                fputs(")\n", out);
                 if (report_estimated(d))
                         fputs("  estimated, no energy meter on this machine\n", out);
         }
@@ -145,6 +148,8 @@ static int write_text(FILE *out, const struct report_source *source)
         print_recording_notes(out, d);
         if (json_is_object(result))
                 report_print_notes(out, result);
+        else
+                report_print_warnings(out, d);
         return ferror(out) ? -EIO : 0;
 }
 

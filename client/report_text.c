@@ -190,15 +190,12 @@ static void print_window(const struct table *t)
                 text_number(machine, t->machine_s), text_number(duration, t->duration_s));
 }
 
-static void print_notes(const struct table *t)
+/* But those that were told of already, by number. */
+static void print_warnings(const struct table *t, const int said[MAX_NOTES])
 {
         const json_t *warnings = json_object_get(t->report, "warnings"), *warning;
-        int said[MAX_NOTES];
         size_t i;
 
-        print_window(t);
-        said[0] = print_unknown(t, "package", "package_j");
-        said[1] = print_unknown(t, "dram", "dram_j");
         json_array_foreach(warnings, i, warning)
         {
                 const char *text = json_string_value(warning);
@@ -210,6 +207,16 @@ static void print_notes(const struct table *t)
                 text_print_safe(t->out, text);
                 fputc('\n', t->out);
         }
+}
+
+static void print_notes(const struct table *t)
+{
+        int said[MAX_NOTES];
+
+        print_window(t);
+        said[0] = print_unknown(t, "package", "package_j");
+        said[1] = print_unknown(t, "dram", "dram_j");
+        print_warnings(t, said);
 }
 
 static struct table table_of(FILE *out, const json_t *report)
@@ -239,6 +246,16 @@ void report_print_notes(FILE *out, const json_t *report)
 
         t.noted = &noted;
         print_notes(&t);
+}
+
+void report_print_warnings(FILE *out, const json_t *document)
+{
+        static const int none[MAX_NOTES] = {-1, -1};
+        bool noted = false;
+        struct table t = {
+                .out = out, .report = document, .colour = text_colour(out), .noted = &noted};
+
+        print_warnings(&t, none);
 }
 
 void report_print_power(FILE *out, const char *label, const struct power *power)

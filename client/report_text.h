@@ -20,5 +20,8 @@ void report_print_power(FILE *out, const char *label, const struct power *power)
 /* Wh, and CO2 and money as far as they are configured. */
 void report_print_impact(FILE *out, const struct impact_factors *f, const json_t *report);
 
+/* The "warnings" of a document that is no report: of the whole machine. */
+void report_print_warnings(FILE *out, const json_t *document);
+
 /* What is not known, and why; warnings. */
 void report_print_notes(FILE *out, const json_t *report);

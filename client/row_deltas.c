@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "process_user.h"
 #include "report.h"
 
 #define USER_MAX 33 /* useradd(8): 32 characters */
 /* A chain of parents is no longer than that; more is a loop of a broken answer. */
 #define DEPTH_MAX 10000
+#define PROC_MAX  256
 
 struct row {
         pid_t pid, ppid;
@@ -31,18 +32,21 @@ struct table {
 
 struct row_deltas {
         pid_t root;
+        char proc[PROC_MAX]; /* "": users are not looked up */
         bool begun;
+        double uptime_s; /* of the daemon, in the answer before */
         struct table before;
         uid_t last_uid; /* the last name that was looked up */
         char last_name[USER_MAX];
 };
 
-struct row_deltas *row_deltas_new(pid_t root)
+struct row_deltas *row_deltas_new(pid_t root, const char *proc)
 {
         struct row_deltas *d = calloc(1, sizeof(*d));
 
         if (d) {
                 d->root = root;
+                snprintf(d->proc, sizeof(d->proc), "%s", proc ? proc : "");
                 d->last_uid = (uid_t)-1;
         }
         return d;
@@ -125,34 +129,36 @@ static bool is_member(const struct row_deltas *d, const struct table *now, const
         return false;
 }
 
+/* Looked up at each look in which it used something: a process can become another user.  One that
+ * has gone meanwhile keeps the one that it had. */
 static void find_user(struct row_deltas *d, struct row *row)
 {
-        const struct row *same = find_same(&d->before, row);
         const struct passwd *user;
-        char path[32];
-        struct stat s;
+        uid_t uid;
 
-        if (same && same->user[0]) {
-                strcpy(row->user, same->user);
+        if (!d->proc[0] || process_user(d->proc, row->pid, &uid) < 0)
                 return;
-        }
-        snprintf(path, sizeof(path), "/proc/%d", (int)row->pid);
-        if (stat(path, &s) < 0) /* it has gone meanwhile: not known */
-                return;
-        if (s.st_uid != d->last_uid) {
-                user = getpwuid(s.st_uid);
+        if (uid != d->last_uid) {
+                user = getpwuid(uid);
                 if (user)
                         snprintf(d->last_name, sizeof(d->last_name), "%s", user->pw_name);
                 else
-                        snprintf(d->last_name, sizeof(d->last_name), "%u", (unsigned)s.st_uid);
-                d->last_uid = s.st_uid;
+                        snprintf(d->last_name, sizeof(d->last_name), "%u", (unsigned)uid);
+                d->last_uid = uid;
         }
         strcpy(row->user, d->last_name);
 }
 
+/* `before` is NAN for what is new, and of a daemon that began anew: it is all since then. */
 static double since(double now, double before)
 {
         return isnan(before) ? now : fmax(0, now - before);
+}
+
+static void forget_sums(struct table *t)
+{
+        for (size_t i = 0; i < t->count; i++)
+                t->rows[i].cpu_s = t->rows[i].package_j = t->rows[i].dram_j = NAN;
 }
 
 static json_t *number(double value)
@@ -161,12 +167,14 @@ static json_t *number(double value)
 }
 
 /* A process that is new has used all of it since; at the first answer nobody is new. */
-static int append_delta(struct row_deltas *d, json_t *list, const struct row *row)
+static int append_delta(struct row_deltas *d, json_t *list, struct row *row)
 {
         static const struct row nothing = {.cpu_s = NAN, .package_j = NAN, .dram_j = NAN};
         const struct row *before = find_same(&d->before, row);
         double cpu_s, package_j, dram_j;
 
+        if (before)
+                strcpy(row->user, before->user);
         if (!d->begun && d->root == 0)
                 return 0;
         if (!before)
@@ -176,6 +184,7 @@ static int append_delta(struct row_deltas *d, json_t *list, const struct row *ro
         dram_j = since(row->dram_j, before->dram_j);
         if (!(cpu_s > 0) && !(package_j > 0) && !(dram_j > 0))
                 return 0;
+        find_user(d, row);
         return json_array_append_new(list, json_pack("{s:i, s:f, s:s, s:s, s:o, s:o, s:o}", "pid",
                                                      (int)row->pid, "start_s", row->start_s, "comm",
                                                      row->comm, "user", row->user, "cpu_s",
@@ -185,19 +194,24 @@ static int append_delta(struct row_deltas *d, json_t *list, const struct row *ro
                        : 0;
 }
 
-int row_deltas_take(struct row_deltas *d, const json_t *reply, json_t **ret)
+int row_deltas_take(struct row_deltas *d, const json_t *reply, struct row_window *window,
+                    json_t **ret)
 {
+        double uptime_s = report_number(reply, NULL, "uptime_s");
         json_auto_t *list = json_array();
         struct table now = {0};
-        int r = read_table(&now, reply);
+        int r = isnan(uptime_s) ? -EPROTO : read_table(&now, reply);
 
+        *window = (struct row_window){.anew = d->begun && uptime_s < d->uptime_s};
+        window->duration_s = window->anew ? uptime_s : uptime_s - d->uptime_s;
+        if (window->anew)
+                forget_sums(&d->before);
         for (size_t i = 0; r == 0 && i < now.count; i++) {
                 struct row *row = &now.rows[i];
 
                 row->member = is_member(d, &now, row);
                 if (!row->member)
                         continue;
-                find_user(d, row);
                 r = append_delta(d, list, row);
         }
         if (r < 0) {
@@ -209,6 +223,7 @@ int row_deltas_take(struct row_deltas *d, const json_t *reply, json_t **ret)
         free(d->before.rows);
         d->before = now;
         d->begun = true;
+        d->uptime_s = uptime_s;
         *ret = json_incref(list);
         return 0;
 }

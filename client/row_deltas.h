@@ -7,12 +7,20 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct row_deltas;
 
-/* root 0: all.  NULL: no memory. */
-struct row_deltas *row_deltas_new(pid_t root);
+/* The time between two answers. */
+struct row_window {
+        double duration_s; /* of a daemon that began anew: since it did */
+        bool anew;         /* its sums begin at 0 again */
+};
+
+/* root 0: all.  `proc` is where users are looked up, "/proc" outside tests; NULL: the pids are none
+ * of ours, and users stay "".  NULL: no memory. */
+struct row_deltas *row_deltas_new(pid_t root, const char *proc);
 void row_deltas_free(struct row_deltas *d);
 void row_deltas_freep(struct row_deltas **d);
 
@@ -21,4 +29,5 @@ void row_deltas_freep(struct row_deltas **d);
  * that used something since the answer before, or since their start; an empty list for the first
  * answer of a machine.  0, -EPROTO, -ENOMEM.
  */
-int row_deltas_take(struct row_deltas *d, const json_t *reply, json_t **ret);
+int row_deltas_take(struct row_deltas *d, const json_t *reply, struct row_window *window,
+                    json_t **ret);
