@@ -309,12 +309,9 @@ static int take_all(struct calibration *k)
 /* ---- the result ---- */
 
 /* Half-width of a 95 % confidence interval. */
-static double half_width(const struct calibration *k, double error)
+static double half_width(const struct power_fit *fit, double error)
 {
-        double known = !k->gamma && !isnan(k->known_base_w);
-        double freedom = (double)k->npoints - 1 - (known ? 1 : 2) * (double)k->ngroups;
-
-        return freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, freedom) : NAN;
+        return fit->freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, fit->freedom) : NAN;
 }
 
 static json_t *number(double value)
@@ -333,7 +330,7 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
                         json_pack("{s:o, s:o, s:o, s:o}", "socket",
                                   k->sockets[i] < 0 ? json_null() : json_integer(k->sockets[i]),
                                   "base_w", number(fit->base_w[i]), "base_half_width_w",
-                                  number(half_width(k, fit->base_error_w[i])), "slope_w",
+                                  number(half_width(fit, fit->base_error_w[i])), "slope_w",
                                   number(fit->slope_w[i])));
         for (size_t i = 0; i < k->npoints; i++) {
                 const struct power_point *p = &k->points[i];
@@ -345,7 +342,7 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
         }
         return json_pack("{s:s, s:f, s:o, s:s, s:f, s:o, s:o, s:o}", "exponent",
                          k->gamma ? "gamma" : "delta", "value", fit->exponent, "half_width",
-                         number(half_width(k, fit->exponent_error)), "law",
+                         number(half_width(fit, fit->exponent_error)), "law",
                          fit->law == POWER_SMOOTH ? "smooth" : "polygon", "residual_w",
                          fit->residual_w, "domains", domains, "points", points, "written",
                          written ? json_string(written) : json_null());
@@ -370,12 +367,12 @@ static void print_points(const struct calibration *k, const struct power_fit *fi
 }
 
 /* Is the fit good enough to be used? */
-static bool is_trusted(const struct calibration *k, const struct power_fit *fit)
+static bool is_trusted(const struct power_fit *fit)
 {
         for (unsigned int i = 0; i < fit->ngroups; i++)
                 if (fit->base_w[i] < 0)
                         return false;
-        return half_width(k, fit->exponent_error) <= MOST_HALF_WIDTH;
+        return half_width(fit, fit->exponent_error) <= MOST_HALF_WIDTH;
 }
 
 static void print_result(const struct calibration *k, const struct power_fit *fit,
@@ -386,8 +383,8 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
 
         print_points(k, fit);
         printf("\n%s %.3f", name, fit->exponent);
-        if (isfinite(half_width(k, fit->exponent_error)))
-                printf(" +- %.3f (95 %% confidence)", half_width(k, fit->exponent_error));
+        if (isfinite(half_width(fit, fit->exponent_error)))
+                printf(" +- %.3f (95 %% confidence)", half_width(fit, fit->exponent_error));
         printf("\n");
         for (unsigned int i = 0; i < fit->ngroups; i++) {
                 if (k->sockets[i] < 0)
@@ -395,11 +392,11 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
                 else
                         printf("base power of socket %d %s", k->sockets[i],
                                text_quantity(base, fit->base_w[i], "W"));
-                if (fit->base_error_w[i] > 0)
-                        printf(" +- %s",
-                               text_quantity(width, half_width(k, fit->base_error_w[i]), "W"));
-                else
+                if (fit->base_error_w[i] == 0)
                         printf(", as calibrated");
+                else if (isfinite(half_width(fit, fit->base_error_w[i])))
+                        printf(" +- %s",
+                               text_quantity(width, half_width(fit, fit->base_error_w[i]), "W"));
                 printf("\n");
         }
         if (k->gamma)
@@ -410,7 +407,7 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
                 fputs("written to ", stdout);
                 text_print_safe(stdout, written);
                 puts("; in force after 'systemctl reload energatd'");
-        } else if (is_trusted(k, fit)) {
+        } else if (is_trusted(fit)) {
                 printf("nothing was changed: --write puts it into the configuration, or --%s %.3f "
                        "uses it once\n",
                        name, fit->exponent);
@@ -433,7 +430,7 @@ static int finish(const struct calibration *k)
                                        "least two cores, at rest to begin with");
                 return STATUS_FAILED;
         }
-        if (!is_trusted(k, &fit)) {
+        if (!is_trusted(&fit)) {
                 text_message("the fit is too uncertain to be used (at most +- %.1f); calibrate a "
                              "machine that is at rest, or with more --windows",
                              MOST_HALF_WIDTH);

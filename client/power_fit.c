@@ -138,11 +138,16 @@ static unsigned int different_loads(const struct problem *p, unsigned int group)
         }
 }
 
+/* The exponent, and a slope and mostly a base for each group, are what is fitted. */
+static double freedom_of(const struct problem *p)
+{
+        return (double)p->n - 1 - (p->known_base_w ? 1 : 2) * (double)p->ngroups;
+}
+
 /* Standard error of the exponent. */
 static double exponent_error(const struct problem *p, double exponent)
 {
-        double parameters = 1 + (p->known_base_w ? 1 : 2) * (double)p->ngroups;
-        double freedom = (double)p->n - parameters, h = CURVE_STEP, middle, curvature;
+        double h = CURVE_STEP, freedom = freedom_of(p), middle, curvature;
 
         if (freedom < 1)
                 return NAN;
@@ -160,8 +165,7 @@ static double squared(double x)
 /* Standard error of a base: of the line, and by what the exponent's error moves it. */
 static double base_error(const struct problem *p, const struct power_fit *fit, unsigned int group)
 {
-        double freedom = (double)p->n - 1 - 2 * (double)p->ngroups, mean = 0, xx = 0, line, moved;
-        double base, slope;
+        double freedom = freedom_of(p), mean = 0, xx = 0, line, moved, base, slope;
         size_t count = 0;
 
         if (p->known_base_w || freedom < 1)
@@ -198,6 +202,7 @@ int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
                         return -ENODATA;
         *fit = (struct power_fit){.law = law, .exponent = best_exponent(&p), .ngroups = p.ngroups};
         fit->residual_w = sqrt(rest_at(&p, fit->exponent) / (double)n);
+        fit->freedom = freedom_of(&p);
         fit->exponent_error = exponent_error(&p, fit->exponent);
         for (unsigned int group = 0; group < p.ngroups; group++) {
                 fit_line(points, n, group, fit->exponent, law, known_base_w, &fit->base_w[group],
@@ -221,16 +226,23 @@ static size_t loaded(struct power_point *some, const struct power_point *points,
         return count;
 }
 
+/* Both laws are compared over the same points, which are as good for the one as for the other. */
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n)
 {
         struct power_fit smooth, polygon;
         struct power_point some[MAX_LOADED];
-        int r = power_fit(&smooth, some, loaded(some, points, n), POWER_SMOOTH, NULL);
-        int other = power_fit(&polygon, points, n, POWER_POLYGON, NULL);
+        size_t count = loaded(some, points, n);
+        int r = power_fit(&smooth, some, count, POWER_SMOOTH, NULL);
+        int other = power_fit(&polygon, some, count, POWER_POLYGON, NULL);
 
+        if (r == 0 && (other < 0 || smooth.residual_w < polygon.residual_w)) {
+                *fit = smooth;
+                return 0;
+        }
+        other = power_fit(&polygon, points, n, POWER_POLYGON, NULL);
         if (r < 0 && other < 0)
                 return r;
-        *fit = other < 0 || (r == 0 && smooth.residual_w < polygon.residual_w) ? smooth : polygon;
+        *fit = other < 0 ? smooth : polygon;
         return 0;
 }
 

@@ -42,6 +42,7 @@ struct power_fit {
         double base_w[POWER_FIT_MAX_GROUPS], base_error_w[POWER_FIT_MAX_GROUPS];
         double slope_w[POWER_FIT_MAX_GROUPS]; /* k */
         double residual_w;                    /* root mean square */
+        double freedom; /* degrees of it: the points fitted, less what was fitted to them */
 };
 
 /*
@@ -54,8 +55,9 @@ int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
               const double *known_base_w);
 
 /*
- * The same with whichever law leaves the smaller residual.  The smooth curve is that of loads of
- * our own: it is steep at rest, and there are only others, at work for microseconds at a time.
+ * The same with whichever law leaves the smaller residual at loads of our own.  The smooth curve is
+ * that of loads of our own: it is steep at rest, and there are only others, at work for
+ * microseconds at a time.
  */
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n);
 

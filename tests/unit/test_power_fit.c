@@ -77,6 +77,7 @@ static void the_law_is_told_by_parts_of_a_core(void **state)
                 point(0, loads[i], 20 + 15 * pow(loads[i], 0.3));
         assert_int_equal(power_fit_cores(&fit, points, n), 0);
         assert_int_equal(fit.law, POWER_SMOOTH);
+        assert_true(near(fit.freedom, 5 - 3, 0)); /* the point at rest is in no smooth curve */
         assert_true(near(fit.exponent, 0.3, 1e-5));
         assert_true(near(fit.base_w[0], 20, 1e-3));
         n = 0;
@@ -86,6 +87,7 @@ static void the_law_is_told_by_parts_of_a_core(void **state)
                                                : 1 + (loads[i] - 1) * (pow(2, 0.3) - 1)));
         assert_int_equal(power_fit_cores(&fit, points, n), 0);
         assert_int_equal(fit.law, POWER_POLYGON);
+        assert_true(near(fit.freedom, 6 - 3, 0));
         assert_true(near(fit.exponent, 0.3, 1e-5));
         assert_true(near(fit.base_w[0], 20, 1e-3));
 }
