@@ -228,9 +228,3 @@ void calibration_load_free(struct calibration_load *l)
         free(l->cores);
         free(l);
 }
-
-void calibration_load_freep(struct calibration_load **l)
-{
-        calibration_load_free(*l);
-        *l = NULL;
-}

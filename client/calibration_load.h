@@ -17,7 +17,6 @@ struct calibration_load;
  */
 int calibration_load_new(struct calibration_load **ret);
 void calibration_load_free(struct calibration_load *l);
-void calibration_load_freep(struct calibration_load **l);
 
 /* Cores of the package that has the most. */
 unsigned int calibration_load_cores(const struct calibration_load *l);

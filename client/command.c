@@ -83,12 +83,50 @@ int command_connect(struct connection **ret, const struct options *options)
         return STATUS_OK;
 }
 
+int command_cannot_write(const char *path, int error)
+{
+        text_message("cannot write %s: %s", path, strerror(-error));
+        return STATUS_FAILED;
+}
+
 int command_print_json(const json_t *object)
 {
         int r = report_print_json(stdout, object);
 
         if (r < 0 && !ferror(stdout)) {
                 text_message("the result could not be written: %s", strerror(-r));
+                return STATUS_FAILED;
+        }
+        return command_finish_output();
+}
+
+static int print_to(FILE *out, const struct options *options, int (*write)(void *data, FILE *out),
+                    void *data)
+{
+        if (out == stderr &&
+            !options->json) /* apart from what CMD printed there, and from the "^C" */
+                fputc('\n', out);
+        return write(data, out);
+}
+
+int command_print_result(const struct options *options, struct output_file *output,
+                         int (*write)(void *data, FILE *out), void *data)
+{
+        FILE *usual = options->json ? stdout : stderr, *out = output->stream;
+        int error = print_to(out ? out : usual, options, write, data);
+
+        if (out && error == 0)
+                error = output_file_commit(output);
+        if (error < 0 && out) {
+                text_message("the result could not be written to %s: %s; it goes to %s instead",
+                             options->output, strerror(-error),
+                             options->json ? "stdout" : "stderr");
+                print_to(usual, options, write, data);
+                command_finish_output();
+                return STATUS_FAILED;
+        }
+        if (error < 0 && !ferror(usual)) {
+                text_message("the result could not be written: %s", strerror(-error));
                 return STATUS_FAILED;
         }
         return command_finish_output();

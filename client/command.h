@@ -10,6 +10,7 @@
 
 #include "connection.h"
 #include "options.h"
+#include "output_file.h"
 
 /* Exit statuses; `run` has CMD's own besides. */
 enum {
@@ -62,8 +63,19 @@ int command_no_daemon(const struct options *options, int error);
 /* Say on stderr what a failed call means; returns the exit status for it. */
 int command_failed(const struct connection *c, const struct options *options, int error);
 
+/* Say on stderr that a file cannot be made; returns the exit status for it. */
+int command_cannot_write(const char *path, int error);
+
 /* Print a result on stdout and flush it, as below. */
 int command_print_json(const json_t *object);
+
+/*
+ * Write the result of a command that shares stdout with another one: to `output` when that is open,
+ * else JSON to stdout and text, as time(1) does, to stderr.  A file that cannot be written in the
+ * end must not lose what took hours to measure: it then goes there, too.  `write`: 0 or -errno.
+ */
+int command_print_result(const struct options *options, struct output_file *output,
+                         int (*write)(void *data, FILE *out), void *data);
 
 /* Flush stdout; says so on stderr when the result did not get through. */
 int command_finish_output(void);

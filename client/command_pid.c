@@ -23,9 +23,6 @@
 
 #define COMM_MAX 64
 
-/* Shorter rests are rounding, or the tick between two readings of the clock: no interval. */
-#define SHORTEST_REST_S 0.001
-
 struct pid_run {
         const struct options *options;
         char name[COMM_MAX];
@@ -113,9 +110,9 @@ static void on_interrupt(struct pid_run *p, int number)
 /* What came after the last whole interval is a row, too, as long as it was. */
 static void write_last_interval(struct pid_run *p)
 {
-        json_auto_t *rest = report_rest(p->follow.final, p->follow.total);
+        json_auto_t *rest = follow_rest(&p->follow);
 
-        if (rest && report_number(rest, NULL, "duration_s") >= SHORTEST_REST_S)
+        if (rest)
                 take_interval(p, rest);
 }
 

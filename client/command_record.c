@@ -323,10 +323,8 @@ static int start(struct recorder *r)
         header = record_header(o->all ? "machine" : "command", name, o->all ? NULL : o->arguments,
                                interval_s(o));
         error = record_open(&r->file, o->output, header);
-        if (error < 0) {
-                text_message("cannot write %s: %s", o->output, strerror(-error));
-                return STATUS_FAILED;
-        }
+        if (error < 0)
+                return command_cannot_write(o->output, error);
         if (o->all)
                 note_pids(r);
         error = measure_open_signals(&r->signals);

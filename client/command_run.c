@@ -24,6 +24,7 @@ struct run {
         struct record_writer raw;
         double tick_s; /* the daemon's sampling period, for --raw */
         struct power power;
+        const struct measured *measured; /* what is written */
 };
 
 static const char *title(const struct options *options)
@@ -58,50 +59,21 @@ static json_t *result_json(const struct run *r, const json_t *report, int status
         return json_incref(object);
 }
 
-/* The result goes to -o FILE, else JSON to stdout and text, as with time(1), to stderr. */
-static int write_result(struct run *r, FILE *out, const json_t *report, int status)
+static int write_result(void *data, FILE *out)
 {
+        const struct run *r = data;
+        const struct measured *m = r->measured;
         json_auto_t *object = NULL;
 
         if (!r->options->json) {
-                if (out == stderr) /* apart from what CMD printed there, and from the "^C" */
-                        fputc('\n', out);
-                report_print_text(out, report, title(r->options));
+                report_print_text(out, m->report, title(r->options));
                 report_print_power(out, "power (share)", &r->power);
-                report_print_impact(out, &r->factors, report);
-                report_print_notes(out, report);
+                report_print_impact(out, &r->factors, m->report);
+                report_print_notes(out, m->report);
                 return 0;
         }
-        object = result_json(r, report, status);
+        object = result_json(r, m->report, m->status);
         return object ? report_print_json(out, object) : -ENOMEM;
-}
-
-static FILE *standard_output(const struct run *r)
-{
-        return r->options->json ? stdout : stderr;
-}
-
-/* A file that cannot be written in the end must not lose what took hours to measure. */
-static int print_result(struct run *r, const json_t *report, int status)
-{
-        FILE *out = r->output.stream ? r->output.stream : standard_output(r);
-        int error = write_result(r, out, report, status);
-
-        if (r->output.stream && error == 0)
-                error = output_file_commit(&r->output);
-        if (error < 0 && r->options->output) {
-                text_message("the result could not be written to %s: %s; it goes to %s instead",
-                             r->options->output, strerror(-error),
-                             r->options->json ? "stdout" : "stderr");
-                write_result(r, standard_output(r), report, status);
-                command_finish_output();
-                return STATUS_FAILED;
-        }
-        if (error < 0 && !ferror(out)) {
-                text_message("the result could not be written: %s", strerror(-error));
-                return STATUS_FAILED;
-        }
-        return command_finish_output();
 }
 
 /* CMD's status is ours; a result that is lost while CMD went well is a failure of ours. */
@@ -114,7 +86,9 @@ static int finish(struct run *r, const struct measured *m)
                 text_message("there is no result for %s", title(r->options));
                 return status;
         }
-        if (print_result(r, m->report, status) != STATUS_OK || record_close(&r->raw) < 0)
+        r->measured = m;
+        if (command_print_result(r->options, &r->output, write_result, r) != STATUS_OK ||
+            record_close(&r->raw) < 0)
                 return status ? status : STATUS_FAILED;
         return status;
 }
@@ -152,8 +126,7 @@ static int start_raw(struct run *r)
                             record_header("command", title(o), o->arguments, r->tick_s));
         if (error == 0)
                 return STATUS_OK;
-        text_message("cannot write %s: %s", o->raw, strerror(-error));
-        return STATUS_FAILED;
+        return command_cannot_write(o->raw, error);
 }
 
 static int start(struct run *r)
@@ -163,10 +136,8 @@ static int start(struct run *r)
 
         if (o->output) {
                 error = output_file_open(&r->output, o->output, true);
-                if (error < 0) {
-                        text_message("cannot write %s: %s", o->output, strerror(-error));
-                        return STATUS_FAILED;
-                }
+                if (error < 0)
+                        return command_cannot_write(o->output, error);
         }
         if (o->raw) {
                 int status = start_raw(r);

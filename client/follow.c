@@ -20,6 +20,8 @@
 /* How often a daemon that is lost is looked for, and how long one that comes up may take. */
 #define RETRY_NS  (NS_PER_S / 2)
 #define RESUME_NS NS_PER_S
+/* Shorter rests are rounding, or the tick between two readings of the clock: no interval. */
+#define SHORTEST_REST_S 0.001
 
 static int set_number(json_t *object, const char *key, double value)
 {
@@ -267,6 +269,15 @@ void follow_probe(struct follow *f)
                 f->heard_ns = clock_now_ns();
         else
                 lose(f, r == -ETIMEDOUT ? "it does not answer" : strerror(-r));
+}
+
+json_t *follow_rest(const struct follow *f)
+{
+        json_auto_t *rest = report_rest(f->final, f->total);
+
+        if (!rest || !(report_number(rest, NULL, "duration_s") >= SHORTEST_REST_S))
+                return NULL;
+        return json_incref(rest);
 }
 
 /* What the last stream has told, with a warning when it has not told all; NULL: nothing. */

@@ -92,6 +92,10 @@ void follow_probe(struct follow *f);
 /* Give up waiting. */
 void follow_give_up(struct follow *f, const char *reason);
 
+/* What came between the last whole interval and the final report, as long as it was: an interval,
+ * too.  New reference; NULL: nothing did. */
+json_t *follow_rest(const struct follow *f);
+
 /* What is known: the final report, else the sum of intervals with a warning, else NULL.  New
  * reference. */
 json_t *follow_result(const struct follow *f);

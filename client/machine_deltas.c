@@ -77,19 +77,6 @@ static const json_t *domain_before(const struct machine_deltas *d, const char *n
         return NULL;
 }
 
-static const json_t *socket_before(const struct machine_deltas *d, long long number)
-{
-        const json_t *socket;
-        size_t i;
-
-        json_array_foreach(json_object_get(d->sums, "sockets"), i, socket)
-        {
-                if (report_integer(socket, "socket") == number)
-                        return socket;
-        }
-        return NULL;
-}
-
 static json_t *sockets_difference(const struct machine_deltas *d, const json_t *rows)
 {
         const json_t *socket;
@@ -99,7 +86,7 @@ static json_t *sockets_difference(const struct machine_deltas *d, const json_t *
         json_array_foreach(json_object_get(rows, "sockets"), i, socket)
         {
                 long long number = report_integer(socket, "socket");
-                const json_t *before = socket_before(d, number);
+                const json_t *before = report_socket(json_object_get(d->sums, "sockets"), number);
 
                 json_array_append_new(
                         list, json_pack("{s:I, s:o, s:o}", "socket", (json_int_t)number, "machine",

@@ -362,16 +362,6 @@ static void tell_interval(struct run *r, const json_t *report, bool also_fine)
                 tell_fine(r, report);
 }
 
-/* What came after the last whole interval is one, too, as long as it was. */
-static json_t *last_interval(const struct follow *f)
-{
-        json_auto_t *rest = report_rest(f->final, f->total);
-
-        if (!rest || !(report_number(rest, NULL, "duration_s") >= MEASURE_SHORTEST_S))
-                return NULL;
-        return json_incref(rest);
-}
-
 static void take_replies(struct run *r)
 {
         bool also_fine = !r->fine_taken;
@@ -387,7 +377,7 @@ static void take_replies(struct run *r)
                         note_end(r);
                 if (event == FOLLOW_INTERVAL)
                         tell_interval(r, r->follow.last, also_fine);
-                else if (event == FOLLOW_FINAL && (rest = last_interval(&r->follow)))
+                else if (event == FOLLOW_FINAL && (rest = follow_rest(&r->follow)))
                         tell_interval(r, rest, also_fine);
         } while (event > 0);
 }
@@ -402,7 +392,7 @@ static void take_fine_replies(struct run *r)
                 event = follow_next(&r->fine);
                 if (event == FOLLOW_INTERVAL)
                         tell_fine(r, r->fine.last);
-                else if (event == FOLLOW_FINAL && (rest = last_interval(&r->fine)))
+                else if (event == FOLLOW_FINAL && (rest = follow_rest(&r->fine)))
                         tell_fine(r, rest);
                 else if (event < 0)
                         text_message("the record's short intervals end early: %s", r->fine.lost);

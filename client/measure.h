@@ -16,9 +16,6 @@
 #include "options.h"
 #include "signals.h"
 
-/* Shorter rests are rounding, or the tick between two readings of the clock: no interval. */
-#define MEASURE_SHORTEST_S 0.001
-
 struct measure {
         const struct options
                 *options;         /* how to reach the daemon; interval, gamma, delta, no_wait */

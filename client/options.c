@@ -378,20 +378,6 @@ static int parse_word(struct parser *p, const char *word)
         return 0;
 }
 
-static bool has_format(const char *formats, const char *format)
-{
-        size_t length = strlen(format);
-
-        for (const char *f = formats; *f; f += strspn(f, " ")) {
-                size_t n = strcspn(f, " ");
-
-                if (n == length && strncmp(f, format, n) == 0)
-                        return true;
-                f += n;
-        }
-        return false;
-}
-
 /* The format of the settings counts where the command has it: export's are its own. */
 static int check_format(struct parser *p)
 {
@@ -401,10 +387,10 @@ static int check_format(struct parser *p)
 
         if (!(p->command->options & OPTION_FORMAT))
                 return 0;
-        if (o->format && !has_format(formats, o->format))
+        if (o->format && !settings_is_choice(formats, o->format))
                 return refuse(p, "'%s' is no format of '%s'; there are: %s", o->format,
                               p->command->name, formats);
-        if (!o->format && setting && has_format(formats, setting))
+        if (!o->format && setting && settings_is_choice(formats, setting))
                 o->format = setting;
         o->json = o->format && strcmp(o->format, "json") == 0;
         return 0;

@@ -92,19 +92,6 @@ static json_t *find_domain(json_t *domains, const char *name)
         return NULL;
 }
 
-static json_t *find_socket(const struct recording *r, long long number)
-{
-        json_t *socket;
-        size_t i;
-
-        json_array_foreach(r->sockets, i, socket)
-        {
-                if (report_integer(socket, "socket") == number)
-                        return socket;
-        }
-        return NULL;
-}
-
 static int add_sockets(struct recording *r, const json_t *body)
 {
         const json_t *socket;
@@ -112,7 +99,7 @@ static int add_sockets(struct recording *r, const json_t *body)
 
         json_array_foreach(json_object_get(body, "sockets"), i, socket)
         {
-                json_t *sum = find_socket(r, report_integer(socket, "socket"));
+                json_t *sum = report_socket(r->sockets, report_integer(socket, "socket"));
 
                 if (!sum) {
                         if (json_array_append_new(r->sockets, json_deep_copy(socket)) < 0)

@@ -177,7 +177,7 @@ static int add_socket(json_t *sum, const json_t *more, double sum_s, double more
         return set_real(sum, "dram_credit", dram_credit);
 }
 
-static json_t *find_socket(const json_t *sockets, long long number)
+json_t *report_socket(const json_t *sockets, long long number)
 {
         json_t *socket;
         size_t i;
@@ -199,7 +199,7 @@ static int add_sockets(json_t *total, const json_t *report)
 
         json_array_foreach(json_object_get(report, "sockets"), i, more)
         {
-                json_t *sum = find_socket(sums, report_integer(more, "socket"));
+                json_t *sum = report_socket(sums, report_integer(more, "socket"));
                 int r;
 
                 if (sum)
@@ -303,8 +303,8 @@ json_t *report_rest(const json_t *whole, const json_t *total)
                 return NULL;
         json_array_foreach(json_object_get(rest, "sockets"), i, socket)
         {
-                const json_t *less = find_socket(json_object_get(total, "sockets"),
-                                                 report_integer(socket, "socket"));
+                const json_t *less = report_socket(json_object_get(total, "sockets"),
+                                                   report_integer(socket, "socket"));
 
                 if (less && subtract_socket(socket, less) < 0)
                         return NULL;

@@ -20,6 +20,9 @@ long long report_integer(const json_t *report, const char *key);  /* -1 when abs
 const char *report_string(const json_t *report, const char *key); /* "" when absent */
 bool report_estimated(const json_t *report);
 
+/* The one with that number, of a list of sockets; NULL. */
+json_t *report_socket(const json_t *sockets, long long number);
+
 /*
  * The part that answers the question, by the report's `model`: "attributed" (energat) or "share"
  * (additive); "attributed" for a daemon that knows no models.

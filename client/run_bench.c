@@ -161,38 +161,15 @@ static int all_rounds(struct repeated *r, size_t warmups, size_t rounds)
         return status;
 }
 
-static int write_result(const struct repeated *r, FILE *out)
+static int write_result(void *data, FILE *out)
 {
+        const struct repeated *r = data;
         json_auto_t *object = NULL;
 
-        if (!r->options->json) {
-                if (out == stderr)
-                        fputc('\n', out);
+        if (!r->options->json)
                 return bench_print_text(out, &r->bench);
-        }
         object = bench_json(&r->bench, r->factors);
         return object ? report_print_json(out, object) : -ENOMEM;
-}
-
-static int print_result(struct repeated *r)
-{
-        FILE *usual = r->options->json ? stdout : stderr;
-        int error = write_result(r, r->output.stream ? r->output.stream : usual);
-
-        if (r->output.stream && error == 0)
-                error = output_file_commit(&r->output);
-        if (error == 0)
-                return command_finish_output();
-        if (r->options->output) {
-                text_message("the result could not be written to %s: %s; it goes to %s instead",
-                             r->options->output, strerror(-error),
-                             r->options->json ? "stdout" : "stderr");
-                write_result(r, usual);
-                command_finish_output();
-        } else {
-                text_message("the result could not be written: %s", strerror(-error));
-        }
-        return STATUS_FAILED;
 }
 
 /* They go into JSON, and an argument need not be UTF-8, nor a line that was cut. */
@@ -229,18 +206,14 @@ static int prepare(struct repeated *r)
         }
         if (o->output) {
                 error = output_file_open(&r->output, o->output, true);
-                if (error < 0) {
-                        text_message("cannot write %s: %s", o->output, strerror(-error));
-                        return STATUS_FAILED;
-                }
+                if (error < 0)
+                        return command_cannot_write(o->output, error);
         }
         if (o->raw) {
                 error = record_open(&r->raw, o->raw,
                                     record_header("bench", r->bench.commands[0], o->arguments, 0));
-                if (error < 0) {
-                        text_message("cannot write %s: %s", o->raw, strerror(-error));
-                        return STATUS_FAILED;
-                }
+                if (error < 0)
+                        return command_cannot_write(o->raw, error);
         }
         error = measure_open_signals(&r->signals);
         if (error < 0) {
@@ -283,7 +256,7 @@ int run_bench(const struct options *o, const struct impact_factors *factors)
         signals_close(&r.signals);
         if (r.bench.count == 0) /* it was said why */
                 return status;
-        printed = print_result(&r);
+        printed = command_print_result(o, &r.output, write_result, &r);
         if (status == STATUS_OK)
                 status = r.first_failure;
         return status == STATUS_OK ? printed : status;

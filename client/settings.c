@@ -101,7 +101,7 @@ static const char *shown(const char *text, char buffer[VALUE_SHOWN + 4])
         return buffer;
 }
 
-static bool is_choice(const char *choices, const char *text)
+bool settings_is_choice(const char *choices, const char *text)
 {
         size_t length = strlen(text);
 
@@ -149,7 +149,7 @@ int settings_set(struct settings *s, enum setting id, const char *text, enum set
                 good = parse_number(row, text, &number) && strlen(text) < SETTINGS_TEXT_MAX;
         else
                 good = text[0] && strlen(text) < SETTINGS_TEXT_MAX &&
-                       (!row->choices || is_choice(row->choices, text));
+                       (!row->choices || settings_is_choice(row->choices, text));
         if (!good) {
                 expected(row, right, sizeof(right));
                 snprintf(why, why_size, "'%s' is not valid; must be %s", shown(text, buffer),

@@ -107,6 +107,9 @@ int settings_read_environment(struct settings *s, FILE *messages);
 /* Defaults, files and environment.  0 or a negative errno, and `messages` says why. */
 int settings_load(struct settings *s, FILE *messages);
 
+/* Is `text` one of the words of `choices`, which spaces part? */
+bool settings_is_choice(const char *choices, const char *text);
+
 /* Set one from text.  0, or -EINVAL: `why` says what is wrong and what is right. */
 int settings_set(struct settings *s, enum setting id, const char *text, enum setting_origin origin,
                  const char *place, char *why, size_t why_size);
