@@ -32,6 +32,7 @@ struct learner {
         uint64_t *sums, *before;
         uint64_t now_ns, before_ns;
         unsigned int naccounts, since_fit;
+        bool fit_due;                  /* there are points that the lines were not fitted to */
         struct domain_points *domains; /* by account */
         bool in_force;
 };
@@ -95,10 +96,22 @@ static const char *lacking(const struct domain_points *d)
         return NULL;
 }
 
-void learner_state(const struct learner *l, struct learned *state)
+static void fit_all(struct learner *l)
+{
+        l->fit_due = false;
+        for (unsigned int i = 0; i < l->naccounts; i++) {
+                struct domain_points *d = &l->domains[i];
+
+                d->fitted = regress_line(&d->fit, d->x, d->y, d->n) == 0;
+        }
+}
+
+void learner_state(struct learner *l, struct learned *state)
 {
         const struct accounts *a = sampler_accounts(l->server->sampler);
 
+        if (l->fit_due)
+                fit_all(l);
         *state = (struct learned){.trusted = true, .base_w = NAN, .half_width_w = NAN};
         for (unsigned int i = 0; i < l->naccounts; i++) {
                 const struct domain_points *d = &l->domains[i];
@@ -117,7 +130,7 @@ void learner_state(const struct learner *l, struct learned *state)
         }
 }
 
-bool learner_baseline(const struct learner *l, struct baseline *b)
+bool learner_baseline(struct learner *l, struct baseline *b)
 {
         const struct accounts *a = sampler_accounts(l->server->sampler);
         time_t now = time(NULL);
@@ -197,15 +210,6 @@ static void put_in_force(struct learner *l)
         sampler_post(l->server->sampler, &n->letter);
 }
 
-static void fit_all(struct learner *l)
-{
-        for (unsigned int i = 0; i < l->naccounts; i++) {
-                struct domain_points *d = &l->domains[i];
-
-                d->fitted = regress_line(&d->fit, d->x, d->y, d->n) == 0;
-        }
-}
-
 static void on_taken(struct letter *letter)
 {
         struct learner *l = learner_of(letter, offsetof(struct learner, taken));
@@ -225,8 +229,9 @@ static void on_taken(struct letter *letter)
         l->before_ns = l->now_ns;
         if (++l->since_fit >= FIT_EVERY) {
                 l->since_fit = 0;
-                fit_all(l);
-                put_in_force(l);
+                l->fit_due = true; /* sorting some ten thousand slopes: when somebody asks */
+                if (!l->server->baseline)
+                        put_in_force(l);
         }
 }
 

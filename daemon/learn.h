@@ -10,7 +10,8 @@
  * busy CPUs), the intercept is too high; a calibration of the idle machine is better, and takes
  * precedence.
  *
- * Runs by itself in the main thread as long as there is no baseline; results are marked meanwhile.
+ * Points are taken all the time, in the main thread.  As long as there is no baseline the line is
+ * fitted by itself, and results are marked meanwhile; afterwards only for `Calibrate` with online.
  */
 #pragma once
 
@@ -38,6 +39,6 @@ int learner_new(struct learner **ret, struct server *server);
 void learner_free(struct learner *l);
 
 /* Worst of all packages. */
-void learner_state(const struct learner *l, struct learned *state);
+void learner_state(struct learner *l, struct learned *state);
 /* A baseline as a calibration makes one.  false: not trusted yet. */
-bool learner_baseline(const struct learner *l, struct baseline *b);
+bool learner_baseline(struct learner *l, struct baseline *b);
