@@ -111,17 +111,19 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
 
         if (!tick->known[own->domain]) {
                 *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
+                own->gap |= gap;
                 return 0;
         }
         energy_uj = tick->energy_uj[own->domain];
         covered_ns = tick->covered_ns[own->domain];
         static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
-        if (gap)
+        if (gap || own->gap)
                 late_uj = dynamic_uj;
         else if (covered_ns > GAP_FACTOR * tick->elapsed_ns)
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /
                                                   (double)covered_ns);
+        own->gap = false;
         *account_sum(a, a->sums, SUM_ENERGY_UJ, account) += energy_uj;
         *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
         *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj;

@@ -28,6 +28,7 @@ struct account {
         bool base_known;
         uint64_t base_uw;
         struct model_static carry;
+        bool gap; /* the next reading brings along what nobody is known to have used */
 };
 
 /* What a column holds per account. */
@@ -50,7 +51,6 @@ enum machine_column {
         SUM_LOST_NS,
         SUM_LOST_THREADS,
         SUM_MERGED,
-        SUM_HIDDEN,
         SUM_UNPLACED_NS,
         SUM_SUSPENDED_NS,
         SUM_CLOCK_SET, /* how often the time of day was set */

@@ -109,7 +109,6 @@ static void copy_sums(struct ledger *l, const struct cputime *cputime)
         *machine_sum(a, a->sums, SUM_LOST_NS) = losses->lost_ns + losses->unseen_ns;
         *machine_sum(a, a->sums, SUM_LOST_THREADS) = losses->lost_threads;
         *machine_sum(a, a->sums, SUM_MERGED) = losses->merged;
-        *machine_sum(a, a->sums, SUM_HIDDEN) = losses->hidden_switches;
         *machine_sum(a, a->sums, SUM_UNPLACED_NS) = losses->unplaced_ns;
         if (!l->self)
                 l->self = processes_find(&l->processes, getpid());

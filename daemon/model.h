@@ -34,12 +34,10 @@ struct model_static {
         __extension__ unsigned __int128 dropped_fj;
 };
 
-#define MODEL_CARRY_NS                                                             \
-        2000000ull /* two updates of RAPL, which makes one about every millisecond \
-                    */
-#define MODEL_FJ_PER_UJ 1000000000ull
-#define MODEL_MAX_BASE_UW \
-        10000000000ull /* 10 kW: keeps base x time within 64 bits for 1.8 s steps */
+/* two updates of RAPL, which makes one about every millisecond */
+#define MODEL_CARRY_NS    2000000ull
+#define MODEL_FJ_PER_UJ   1000000000ull
+#define MODEL_MAX_BASE_UW 10000000000ull /* 10 kW: keeps base x MODEL_CARRY_NS within 64 bits */
 
 /* The static part of `energy_uj` measured over `covered_ns` at a baseline of `base_uw` microwatts.
  */

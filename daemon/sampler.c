@@ -15,7 +15,6 @@
 
 #include "clock.h"
 #include "clock_watch.h"
-#include "log.h"
 
 /* A counter that the highest power takes round in fewer ticks may do it twice unseen when one is
  * late. */
@@ -40,6 +39,7 @@ struct sampler {
         struct meter_tick tick;
 
         struct clock_watch clocks;
+        bool slept_late; /* while the meter was read, perhaps after it */
         struct lateness lateness;
 
         struct fault_news *fault_news;
@@ -93,28 +93,30 @@ static void domains_count(struct sampler *s)
         }
 }
 
-/* At a mark: what everybody may see of the domains. */
+/* At a mark: what everybody may see of the domains.  Power is over a second at least, however short
+ * the time between two marks. */
 static void domains_show(struct sampler *s)
 {
-        double second;
+        uint64_t elapsed_ns = s->ledger.now_ns - s->second_ns;
+        bool second = elapsed_ns + s->tick_ns / 2 >= NS_PER_S;
 
-        if (s->ledger.now_ns - s->second_ns + s->tick_ns / 2 < NS_PER_S)
-                return;
-        second = (double)(s->ledger.now_ns - s->second_ns) / (double)NS_PER_S;
         for (size_t i = 0; i < s->tick.ndomains; i++) {
                 bool gap = s->domain_unknown_ns[i] != s->second_unknown_ns[i];
 
-                s->views[i].power_w = gap ? NAN
-                                          : (double)(s->domain_uj[i] - s->second_uj[i]) / 1e6 /
-                                                      second;
                 s->views[i].energy_uj = s->domain_uj[i];
+                if (!second)
+                        continue;
+                s->views[i].power_w = gap ? NAN
+                                          : (double)(s->domain_uj[i] - s->second_uj[i]) / 1e6 *
+                                                      (double)NS_PER_S / (double)elapsed_ns;
                 s->second_uj[i] = s->domain_uj[i];
                 s->second_unknown_ns[i] = s->domain_unknown_ns[i];
                 if (meter_wrap_s(s->meter, i) * (double)NS_PER_S < WRAP_TICKS * (double)s->tick_ns)
                         *machine_sum(&s->ledger.accounts, s->ledger.accounts.sums,
                                      SUM_WRAP_RISK) += 1;
         }
-        s->second_ns = s->ledger.now_ns;
+        if (second)
+                s->second_ns = s->ledger.now_ns;
 }
 
 /* ---- the tick ---- */
@@ -142,19 +144,29 @@ static bool clocks_check(struct sampler *s)
         return event.suspended_ns > 0;
 }
 
+/* Read the meter.  Did the machine sleep in the time of this reading?  When it did while it was
+ * read, that may be in this reading or in the next: both say so. */
+static bool look_at_meter(struct sampler *s)
+{
+        bool slept = clocks_check(s) || s->slept_late;
+
+        read_meter(s);
+        s->slept_late = clocks_check(s);
+        return slept || s->slept_late;
+}
+
 static void tick(struct sampler *s, uint64_t missed)
 {
         struct accounts *a = &s->ledger.accounts;
-        bool slept = clocks_check(s);
-        bool estimated = meter_estimated(s->meter);
+        bool estimated = meter_estimated(s->meter), slept = false;
         int r;
 
         /* A model is driven by busy time; a meter is read first, because its instant matters. */
         if (!estimated)
-                read_meter(s);
+                slept = look_at_meter(s);
         r = cputime_collect(s->cputime, false);
         if (estimated)
-                read_meter(s);
+                slept = look_at_meter(s);
         ledger_book(&s->ledger, &s->tick, slept);
         domains_count(s);
         faults_tell(s);
@@ -292,6 +304,11 @@ const uint64_t *sampler_energy_uj(const struct sampler *s)
         return s->domain_uj;
 }
 
+const uint64_t *sampler_pending_uj(const struct sampler *s)
+{
+        return s->ledger.pending_uj;
+}
+
 const uint64_t *sampler_mark_sums(const struct sampler *s)
 {
         return s->ledger.mark_sums;
@@ -313,6 +330,8 @@ void sampler_set_topology(struct sampler *s, const struct topology *topology)
                         s->topology.cpus[cpu].slot = TOPOLOGY_NO_SLOT;
         }
         cputime_set_topology(s->cputime, &s->topology);
+        if (meter_estimated(s->meter)) /* what CPUs use idle goes and comes with them */
+                accounts_set_baseline(&s->ledger.accounts, s->meter, NULL);
 }
 
 const struct target *sampler_first_target(const struct sampler *s)

@@ -86,8 +86,8 @@ void sampler_unfollow(struct sampler *s, struct target *target);
 const struct processes *sampler_processes(const struct sampler *s);
 const uint64_t *sampler_sums(const struct sampler *s, uint64_t *now_ns, uint64_t *started_ns);
 /*
- * Energy of every domain of the meter, and its power over the last second or more: both as of the
- * last mark, because finer readings are not for everybody (access.h).
+ * Energy of every domain of the meter as of the last mark, and its power over a second or more that
+ * ended at a mark, because finer readings are not for everybody (access.h).
  */
 struct domain_view {
         uint64_t energy_uj; /* since the start */
@@ -97,6 +97,9 @@ const struct domain_view *sampler_domains(const struct sampler *s);
 /* [in the sampler] Energy of every domain since the start, as of the last tick: for those who may
  * see everything. */
 const uint64_t *sampler_energy_uj(const struct sampler *s);
+/* [in the sampler] By account: of that energy, what is not split yet, because /proc is read more
+ * slowly than the meter. */
+const uint64_t *sampler_pending_uj(const struct sampler *s);
 /* [in the sampler] The sums as of the last mark. */
 const uint64_t *sampler_mark_sums(const struct sampler *s);
 /* [in the sampler] What memory.h has found. */

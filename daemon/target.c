@@ -35,7 +35,6 @@ int target_new(struct target **ret, const struct accounts *accounts, struct mail
                 t->ring[i].sockets = sockets + (size_t)i * accounts->nsockets;
                 t->ring[i].nsockets = accounts->nsockets;
         }
-        t->nslots = accounts->nslots;
         t->mailbox = mailbox;
         t->owner = owner;
         *ret = t;

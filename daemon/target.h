@@ -112,7 +112,6 @@ struct target {
         uint64_t sums_begin_ns, sums_before_ns; /* when the sums were copied: coarse: at a mark */
         uint64_t before_mark; /* coarse: number of the mark that the present interval counts from */
         uint64_t over_ns;     /* its last process has gone; 0: not yet */
-        unsigned int nslots;
 
         /* the ring: written by the sampler, read by the server */
         struct report ring[TARGET_REPORTS];

@@ -31,6 +31,24 @@ static void take_cpu_time(struct totals_live *live, const struct sampler *s)
         live->wall_ns = t->cpu_wall_ns;
 }
 
+/*
+ * Energy that is not split yet is not told yet: it may become a share or nobody's, and neither may
+ * ever become less.  The counter is taken back with it, so that who goes on from there finds it.
+ */
+static void take_back(struct totals_live *live, size_t domain, uint64_t pending_uj)
+{
+        struct meter_counter *counter = &live->counters[domain];
+        uint64_t range_uj = live->domains[domain].range_uj;
+
+        live->energy_uj[domain] -= pending_uj;
+        if (counter->counter_uj >= pending_uj)
+                counter->counter_uj -= pending_uj;
+        else if (range_uj >= pending_uj)
+                counter->counter_uj += range_uj - pending_uj + 1;
+        else
+                counter->known = false;
+}
+
 void totals_take(struct totals_live *live, struct sampler *s, bool exact)
 {
         const struct meter *meter = sampler_meter(s);
@@ -61,6 +79,8 @@ void totals_take(struct totals_live *live, struct sampler *s, bool exact)
                 live->static_uj[domain] = *account_sum(a, sums, SUM_STATIC_UJ, i);
                 live->unattributed_uj[domain] = *account_sum(a, sums, SUM_UNATTRIBUTED_UJ, i);
                 live->base_uw[domain] = a->all[i].base_uw;
+                if (exact)
+                        take_back(live, domain, sampler_pending_uj(s)[i]);
         }
         take_cpu_time(live, s);
 }

@@ -338,6 +338,16 @@ static void what_a_suspended_machine_used_is_nobodys(void **state)
         assert_int_equal(sum_of(SUM_UNATTRIBUTED_UJ, 0), 300000);
 }
 
+static void what_it_used_is_still_nobodys_when_the_meter_comes_back_late(void **state)
+{
+        open_package(0);
+        tick.known[1] = false; /* the first reading after it woke up fails */
+        assert_int_equal(account_book(&a, 0, &tick, true), 0);
+        assert_int_equal(book(900000, 2 * TICK_NS), 0);
+        assert_int_equal(sum_of(SUM_UNATTRIBUTED_UJ, 0), 900000);
+        assert_int_equal(book(100000, TICK_NS), 100000);
+}
+
 static void a_baseline_that_is_too_high_shows(void **state)
 {
         open_package(25 * W);
@@ -391,6 +401,7 @@ int main(void)
                 TEST(a_late_reading_after_a_gap_goes_to_unattributed),
                 TEST(a_tick_that_is_a_little_longer_is_no_gap),
                 TEST(what_a_suspended_machine_used_is_nobodys),
+                TEST(what_it_used_is_still_nobodys_when_the_meter_comes_back_late),
                 TEST(a_baseline_that_is_too_high_shows),
                 TEST(sums_only_grow_and_add_up),
         };
