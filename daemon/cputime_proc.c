@@ -36,7 +36,7 @@ struct known {
         struct known *next;
         struct process *process;
         uint64_t start_ticks, cpu_ticks, cpu_ns;
-        uint64_t look; /* the last one it was met in */
+        uint64_t look; /* the last one it was met in, or could not be read in */
 };
 
 /* A CPU's line of /proc/stat, as it was last there: those that are offline have none. */
@@ -53,17 +53,23 @@ struct proc_accounting {
         long hz;
         struct known *table[TABLE_SIZE];
         uint64_t look, looked_ns;
+        uint64_t begun_ticks; /* the last look that met everybody: its beginning, since boot */
+        bool unread;          /* the present look could not read a process that is known */
         uint64_t counted_ns[TOPOLOGY_MAX_SLOTS + 1]; /* charged to processes or to nobody */
         struct cpu_sums *cpus;                       /* by number */
         unsigned int ncpus;
         uint64_t kernel_ns[TOPOLOGY_MAX_SLOTS + 1]; /* busy time by the kernel's own count */
         uint64_t idle_ns;
-        bool started;
 };
 
 static uint64_t ticks_to_ns(const struct proc_accounting *p, uint64_t ticks)
 {
         return ticks * (NS_PER_S / (uint64_t)p->hz);
+}
+
+static uint64_t boot_ticks(const struct proc_accounting *p)
+{
+        return clock_ns(CLOCK_BOOTTIME) / (NS_PER_S / (uint64_t)p->hz);
 }
 
 static unsigned int slot_of_cpu(const struct proc_accounting *p, int cpu)
@@ -163,41 +169,73 @@ static int charge(struct proc_accounting *p, struct known *k, const struct procf
         return processes_ran(p->ps, k->process, slot, ns);
 }
 
-static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *totals)
+/* Its leader may end before the others: then the process is a zombie that runs. */
+static bool has_ended(const struct procfs_stat *stat)
 {
-        struct known **at = known_find(p, pid), *k;
-        struct procfs_stat stat;
+        return (stat->state == 'Z' || stat->state == 'X') && stat->threads <= 1;
+}
+
+static unsigned int living_threads(const struct procfs_stat *stat)
+{
+        return (unsigned int)stat->threads - (stat->state == 'Z' || stat->state == 'X');
+}
+
+static int known_new(struct proc_accounting *p, struct known **at, pid_t pid,
+                     const struct procfs_stat *stat)
+{
+        struct known *k = calloc(1, sizeof(*k));
         int r;
 
-        if (procfs_stat(&stat, p->root, pid) < 0 || stat.state == 'Z' || stat.state == 'X')
+        if (!k)
+                return -ENOMEM;
+        r = processes_birth(p->ps, &k->process, pid, ticks_to_ns(p, stat->start_ticks), stat->comm,
+                            stat->flags & PROCFS_PF_KTHREAD, processes_find(p->ps, stat->ppid));
+        if (r < 0) {
+                free(k);
+                return r;
+        }
+        k->start_ticks = stat->start_ticks;
+        /* Older than the last look, which did not meet it: what it used before is not ours.  It has
+         * been called nobody's, or was before us. */
+        if (stat->start_ticks < p->begun_ticks) {
+                k->cpu_ticks = stat->cpu_ticks;
+                k->cpu_ns = process_ns(p, pid, stat);
+        }
+        *at = k;
+        return 0;
+}
+
+/* Look at one process.  0: met, gone or not to be read; or -ENOMEM. */
+static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *totals)
+{
+        struct known **at = known_find(p, pid);
+        struct procfs_stat stat;
+        int r = procfs_stat(&stat, p->root, pid);
+
+        if (r == -ESRCH || (r == 0 && has_ended(&stat)))
                 return 0; /* gone: not met in this look */
+        if (r < 0) {
+                /* Not gone, for all we know: were it taken for new when it can be read again, its
+                 * whole life would be charged at once. */
+                if (*at) {
+                        (*at)->look = p->look;
+                        p->unread = true;
+                }
+                return 0;
+        }
         if (*at && (*at)->start_ticks != stat.start_ticks) {
                 known_remove(p, at); /* another process with the same number */
                 at = known_find(p, pid);
         }
-        k = *at;
-        if (!k) {
-                k = calloc(1, sizeof(*k));
-                if (!k)
-                        return -ENOMEM;
-                r = processes_birth(p->ps, &k->process, pid, ticks_to_ns(p, stat.start_ticks),
-                                    stat.comm, stat.flags & PROCFS_PF_KTHREAD,
-                                    processes_find(p->ps, stat.ppid));
-                if (r < 0) {
-                        free(k);
+        if (!*at) {
+                r = known_new(p, at, pid, &stat);
+                if (r < 0)
                         return r;
-                }
-                k->start_ticks = stat.start_ticks;
-                if (!p->started) { /* what it used before us is not ours */
-                        k->cpu_ticks = stat.cpu_ticks;
-                        k->cpu_ns = process_ns(p, pid, &stat);
-                }
-                *at = k;
         }
-        k->look = p->look;
-        process_set_threads(k->process, (unsigned int)stat.threads);
-        process_rename(k->process, stat.comm);
-        return charge(p, k, &stat, totals);
+        (*at)->look = p->look;
+        process_set_threads((*at)->process, living_threads(&stat));
+        process_rename((*at)->process, stat.comm);
+        return charge(p, *at, &stat, totals);
 }
 
 /* One line of /proc/stat, if it is a CPU's.  "cpu " without a number is the sum of all. */
@@ -253,6 +291,8 @@ static void count_nobody(struct proc_accounting *p, struct cputime_totals *total
                 return;
         totals->idle_ns = p->idle_ns;
         totals->idle_known = true;
+        if (p->unread) /* what it used is in the kernel's sums, and will be its own */
+                return;
         for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
                 uint64_t missing;
 
@@ -268,6 +308,7 @@ static void count_nobody(struct proc_accounting *p, struct cputime_totals *total
 
 static int look(struct proc_accounting *p, struct cputime_totals *totals)
 {
+        uint64_t begun_ticks = boot_ticks(p);
         struct dirent *entry;
         DIR *dir = opendir(p->root);
         int r = 0;
@@ -275,11 +316,19 @@ static int look(struct proc_accounting *p, struct cputime_totals *totals)
         if (!dir)
                 return -errno;
         p->look++;
-        while (r >= 0 && (entry = readdir(dir)))
+        p->unread = false;
+        while (r >= 0) {
+                errno = 0;
+                entry = readdir(dir);
+                if (!entry) {
+                        r = -errno;
+                        break;
+                }
                 if (isdigit((unsigned char)entry->d_name[0]))
                         r = meet(p, (pid_t)strtol(entry->d_name, NULL, 10), totals);
+        }
         closedir(dir);
-        if (r < 0)
+        if (r < 0) /* not all were looked at: who was not met need not be gone */
                 return r;
         for (uint32_t i = 0; i < TABLE_SIZE; i++) {
                 struct known **at = &p->table[i];
@@ -291,6 +340,7 @@ static int look(struct proc_accounting *p, struct cputime_totals *totals)
                                 at = &(*at)->next;
                 }
         }
+        p->begun_ticks = begun_ticks;
         return 0;
 }
 
@@ -353,6 +403,7 @@ static int proc_open(void **ret, const struct cputime_config *config,
         p->ps = ps;
         p->topology = topology;
         p->hz = sysconf(_SC_CLK_TCK);
+        p->begun_ticks = UINT64_MAX; /* everybody is older than the first look */
         snprintf(path, sizeof(path), "%s/self/schedstat", p->root);
         p->schedstat = schedstat_ns(path, &ns);
         r = look(p, &before);
@@ -364,7 +415,6 @@ static int proc_open(void **ret, const struct cputime_config *config,
                 return r;
         }
         memset(p->counted_ns, 0, sizeof(p->counted_ns));
-        p->started = true;
         p->looked_ns = monotonic_ns();
         *ret = p;
         return 0;

@@ -110,12 +110,19 @@ static void copy_sums(struct ledger *l, const struct cputime *cputime)
         *machine_sum(a, a->sums, SUM_LOST_THREADS) = losses->lost_threads;
         *machine_sum(a, a->sums, SUM_MERGED) = losses->merged;
         *machine_sum(a, a->sums, SUM_UNPLACED_NS) = losses->unplaced_ns;
+        if (l->self && l->self->dead)
+                l->self = NULL; /* it is about to be freed */
         if (!l->self)
                 l->self = processes_find(&l->processes, getpid());
         if (l->self)
                 memory_split_settle_process(&l->memory, l->self);
-        for (unsigned int i = 0; l->self && i < a->n; i++)
-                *account_sum(a, a->sums, SUM_TRACER_UJ, i) = l->self->share_uj[i];
+        for (unsigned int i = 0; l->self && i < a->n; i++) {
+                uint64_t *tracer_uj = account_sum(a, a->sums, SUM_TRACER_UJ, i);
+
+                /* Sums only grow, also when the accounting met us anew. */
+                if (l->self->share_uj[i] > *tracer_uj)
+                        *tracer_uj = l->self->share_uj[i];
+        }
 }
 
 /* ---- targets ---- */

@@ -2,6 +2,8 @@
 /* CPU accounting from /proc, on a /proc of the test's own: two CPUs, each a slot. */
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "cputime.h"
 #include "tree.h"
@@ -50,16 +52,75 @@ static void write_stat(int busy0_s, int idle0_s, int busy1_s, int idle1_s)
         tree_write(&tree, "stat", text);
 }
 
-/* Process 7 with so many seconds of CPU time, on that CPU. */
-static void write_process(int cpu_s, int cpu)
+struct actor {
+        int pid, ppid, threads, cpu, cpu_s;
+        char state;
+        uint64_t start_ticks;
+};
+
+static void write_stat_file(const char *path, const struct actor *a)
 {
         char text[512];
 
         snprintf(text, sizeof(text),
-                 "7 (load) R 1 7 7 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 1 0 100 0 0 0 0 0 0 0 0 0 "
-                 "0 0 0 0 0 0 17 %d 0 0 0 0 0\n",
-                 (uint64_t)cpu_s * hz, cpu);
-        tree_write(&tree, "7/stat", text);
+                 "%d (load) %c %d 7 7 0 -1 0 0 0 0 0 %" PRIu64 " 0 0 0 20 0 %d 0 %" PRIu64
+                 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 %d 0 0 0 0 0\n",
+                 a->pid, a->state, a->ppid, (uint64_t)a->cpu_s * hz, a->threads, a->start_ticks,
+                 a->cpu);
+        tree_write(&tree, path, text);
+}
+
+static void write_actor(const struct actor *a)
+{
+        char path[64];
+
+        snprintf(path, sizeof(path), "%d/stat", a->pid);
+        write_stat_file(path, a);
+}
+
+/* Process 7 with so many seconds of CPU time, on that CPU.  It has been there for long. */
+static void write_process(int cpu_s, int cpu)
+{
+        write_actor(&(struct actor){.pid = 7,
+                                    .ppid = 1,
+                                    .threads = 1,
+                                    .cpu = cpu,
+                                    .cpu_s = cpu_s,
+                                    .state = 'R',
+                                    .start_ticks = 100});
+}
+
+static uint64_t now_ticks(void)
+{
+        struct timespec now;
+
+        assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &now), 0);
+        return (uint64_t)now.tv_sec * hz + (uint64_t)now.tv_nsec / (NS_PER_S / hz);
+}
+
+/* No more than so many files can be opened from here on; the limit of before. */
+static rlim_t files_limit(unsigned int more)
+{
+        struct rlimit limit;
+        int fd = dup(STDIN_FILENO);
+        rlim_t before;
+
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        before = limit.rlim_cur;
+        limit.rlim_cur = (rlim_t)fd + more;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        return before;
+}
+
+static void files_limit_restore(rlim_t before)
+{
+        struct rlimit limit;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = before;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 static int setup(void **state)
@@ -174,6 +235,96 @@ static void a_cpu_that_comes_later_brings_no_time_along(void **state)
         assert_int_equal(cputime_totals(cputime)->idle_ns, 2 * NS_PER_S);
 }
 
+static void who_cannot_be_read_now_has_not_gone(void **state)
+{
+        const struct process *p;
+        rlim_t before;
+
+        open_it();
+        p = processes_find(&processes, 7);
+        assert_non_null(p);
+        write_process(51, 0);
+        write_stat(101, 1000, 200, 900);
+        collect();
+        write_process(52, 0);
+        write_stat(102, 1000, 200, 900);
+        before = files_limit(1); /* for the directory, and none for what is in it */
+        collect();
+        files_limit_restore(before);
+        assert_ptr_equal(processes_find(&processes, 7), p);
+        assert_int_equal(p->cpu_ns[0], 1 * NS_PER_S);
+        /* nor is its time nobody's meanwhile */
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+        write_process(53, 0);
+        write_stat(103, 1000, 200, 900);
+        collect();
+        assert_ptr_equal(processes_find(&processes, 7), p);
+        assert_int_equal(p->cpu_ns[0], 3 * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->busy_ns[0], 3 * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+}
+
+static void a_look_that_fails_changes_nothing(void **state)
+{
+        const struct process *p;
+        rlim_t before;
+
+        open_it();
+        p = processes_find(&processes, 7);
+        write_process(52, 0);
+        before = files_limit(0);
+        assert_int_equal(cputime_collect(cputime, true), -EMFILE);
+        files_limit_restore(before);
+        assert_ptr_equal(processes_find(&processes, 7), p);
+        collect();
+        assert_int_equal(p->cpu_ns[0], 2 * NS_PER_S);
+}
+
+/* Its whole life in one look would be a spike, and has been called nobody's before. */
+static void who_is_met_late_brings_no_past_along(void **state)
+{
+        const struct actor young = {.pid = 9,
+                                    .ppid = 7,
+                                    .threads = 1,
+                                    .cpu_s = 3,
+                                    .state = 'R',
+                                    .start_ticks = now_ticks() + 1};
+        struct actor old = {
+                .pid = 8, .ppid = 7, .threads = 1, .cpu_s = 40, .state = 'R', .start_ticks = 200};
+
+        open_it();
+        write_actor(&old);
+        write_actor(&young);
+        write_stat(103, 1000, 200, 900);
+        collect();
+        assert_int_equal(processes_find(&processes, 8)->cpu_ns[0], 0);
+        assert_int_equal(processes_find(&processes, 9)->cpu_ns[0], 3 * NS_PER_S);
+        old.cpu_s = 41;
+        write_actor(&old);
+        collect();
+        assert_int_equal(processes_find(&processes, 8)->cpu_ns[0], 1 * NS_PER_S);
+}
+
+static void a_process_lives_on_when_its_leader_has_ended(void **state)
+{
+        struct actor java = {
+                .pid = 7, .ppid = 1, .threads = 3, .cpu_s = 53, .state = 'Z', .start_ticks = 100};
+        const struct process *p;
+
+        open_it();
+        p = processes_find(&processes, 7);
+        write_actor(&java);
+        collect();
+        assert_ptr_equal(processes_find(&processes, 7), p);
+        assert_int_equal(p->threads, 2);
+        assert_int_equal(p->cpu_ns[0], 3 * NS_PER_S);
+        /* and is gone with the last of the others, whether it is waited for or not */
+        java.threads = 1;
+        write_actor(&java);
+        collect();
+        assert_null(processes_find(&processes, 7));
+}
+
 static void without_the_sums_it_does_not_open(void **state)
 {
         const struct cputime_config config = {
@@ -196,6 +347,10 @@ int main(void)
                 TEST(the_sum_of_all_cpus_is_no_cpu),
                 TEST(a_cpu_that_goes_and_comes_takes_no_time_along),
                 TEST(a_cpu_that_comes_later_brings_no_time_along),
+                TEST(who_cannot_be_read_now_has_not_gone),
+                TEST(a_look_that_fails_changes_nothing),
+                TEST(who_is_met_late_brings_no_past_along),
+                TEST(a_process_lives_on_when_its_leader_has_ended),
                 TEST(without_the_sums_it_does_not_open),
         };
 
