@@ -165,6 +165,20 @@ test_bench() {
         check "an empty --compare is refused" equal "$?" 2
 }
 
+test_foreign_bytes() {
+        local long
+        long=$(printf 'a%.0s' {1..1010})
+        ENERGAT_PRICE_UNIT=$'\xa4' energat run --price-factor 1 --format json -- true
+        check "a price unit that is not UTF-8 loses no result" \
+                equal "$(json "$RIG/out" .impact.factors.price_unit)" '?'
+        energat run --repeat 2 --format json -- true $'\xff' "$long€€€"
+        check "nor does an argument, nor one that is cut in a character" \
+                equal "$? $(json "$RIG/out" .runs_measured)" "0 2"
+        check "config shows a socket that is not UTF-8" equal \
+                "$(ENERGAT_SOCKET=$'/tmp/\xff' "$ENERGAT_BIN_DIR/energat" config --format json 2>/dev/null |
+                        jq -r '.settings[] | select(.key == "socket") | .value')" '/tmp/?'
+}
+
 runs_above() {
         [[ -s $RIG/runs && $(wc -l <"$RIG/runs") -gt $1 ]]
 }
@@ -287,10 +301,10 @@ test_full_disk() {
         mkdir "$RIG/tmp"
         TMPDIR=$RIG/tmp energat run --raw "$full/raw.energat" -- sh -c \
                 'sleep 0.3; head -c 200000 /dev/zero >"$0/filler" 2>/dev/null; sleep 0.5' "$full"
+        check "the status says that a recording is not where it was asked for" equal "$?" 1
         check "a recording goes on elsewhere" matches "$(cat "$RIG/err")" \
                 'cannot be written any more \(.*\): the recording goes on in .*/tmp/energat-record'
-        check "and the status says that it is not where it was asked for" \
-                matches "$(cat "$RIG/err")" 'of it static'
+        check "and the result is told" matches "$(cat "$RIG/err")" 'of it static'
         energat report "$RIG"/tmp/energat-record.*
         check "what is there can be read" equal "$?" 0
         energat run --format json -o "$full/result.json" -- true
@@ -307,6 +321,7 @@ test_pipe
 test_bench
 test_record
 test_interrupt
+test_foreign_bytes
 test_model
 test_locale
 test_bad_files

@@ -87,3 +87,50 @@ wait "$RIG_PID"
 check "nobody comes back: the command's status" equal "$?" 5
 check "and what was counted is told, with a warning" \
         matches "$(json "$RIG/report.json" '.warnings[]')" 'no last report from energatd'
+
+# The trace's place goes while the process is followed: the summary is told all the same.
+rig_start_daemon
+mkdir "$RIG/gone"
+"$RIG_BIN_DIR/loadgen" spin 2 --truth /dev/null &
+rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" --pid $! --name gone \
+        --format json --output "$RIG/gone" >"$RIG/report.json" 2>"$RIG/err" </dev/null
+sleep 1
+rm -r "$RIG/gone"
+wait "$RIG_PID"
+check "a trace that cannot be written: 1" equal "$?" 1
+check "and the result is told" jq -e '.cpu_s > 0.02 and .traces == null' "$RIG/report.json"
+check "as is what is missing" says 'energat_traces_gone.csv could not be written' "$RIG/err"
+rig_stop_daemon
+
+# A recording of the machine outlives a connection that the daemon closes because it is idle, and a
+# daemon that is started anew.
+printf '[server]\nidle_timeout = 1s\n' >>"$RIG/energatd.conf"
+rig_start_daemon
+rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" record --all \
+        -o "$RIG/all.energat" --interval 3 >"$RIG/out" 2>"$RIG/err" </dev/null
+sleep 4.5
+rig_stop_daemon
+rig_start_daemon
+sleep 3.5
+kill -INT "$RIG_PID"
+wait "$RIG_PID"
+check "record --all: outlives idle connections and a new daemon" equal "$?" 0
+check "which is noted" says 'energatd was started anew: what was used in the [0-9.]+ s before' \
+        "$RIG/err"
+"$ENERGAT_BIN_DIR/energat" report "$RIG/all.energat" --format json >"$RIG/report.json"
+check "also in the recording" jq -e '.complete and any(.notes[]; .text | test("started anew"))' \
+        "$RIG/report.json"
+# 20 W idle and no more than all cores for all of the time
+check "no energy is counted twice" jq -e --argjson cpus "$(nproc)" \
+        '.machine.package_j <= (20 + 10 * $cpus) * .duration_s * 1.05' "$RIG/report.json"
+
+# One that is lost for good has no end.
+rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" record --all \
+        -o "$RIG/lost.energat" --interval 0.5 >"$RIG/out" 2>"$RIG/err" </dev/null
+sleep 2
+kill_daemon
+wait "$RIG_PID"
+check "record --all: no energatd any more: 3" equal "$?" 3
+"$ENERGAT_BIN_DIR/energat" report "$RIG/lost.energat" --format json >"$RIG/report.json"
+check "and the recording is not complete" jq -e '.complete == false and .machine.package_j > 10' \
+        "$RIG/report.json"
