@@ -28,6 +28,8 @@
 /* What was not recorded before a daemon that began anew is worth a note from here on. */
 #define GAP_WORTH_SAYING_S 0.1
 
+#define OTHER_PIDS "energatd knows processes by other pids than this container does"
+
 struct recorder {
         const struct options *options;
         struct record_writer file;
@@ -72,13 +74,6 @@ static void no_rows(struct recorder *r, const char *reason)
 static const char *proc_of(const struct recorder *r)
 {
         return r->same_pids ? "/proc" : NULL;
-}
-
-static void note_pids(struct recorder *r)
-{
-        if (!r->same_pids)
-                note(r, "energatd knows processes by other pids than this container does: pids are "
-                        "its own, and users are not known");
 }
 
 /* The daemon was started anew since the last look. */
@@ -153,23 +148,19 @@ static void take_rows(struct recorder *r, bool write)
                                        window.duration_s, "rows", rows));
 }
 
-/* `pid`: of the command, as the daemon has it. */
-static void begin_rows(struct recorder *r, pid_t pid)
-{
-        r->rows = row_deltas_new(pid, proc_of(r));
-        if (!r->rows)
-                no_rows(r, strerror(ENOMEM));
-        else
-                take_rows(r, false); /* those that the first interval counts from */
-}
-
 static void on_started(void *data, pid_t pid)
 {
         struct recorder *r = data;
 
-        note_pids(r);
-        if (r->same_pids) /* else the first report says what the daemon's is */
-                begin_rows(r, pid);
+        if (!r->same_pids) { /* the row of that pid is of a stranger */
+                no_rows(r, OTHER_PIDS);
+                return;
+        }
+        r->rows = row_deltas_new(pid, proc_of(r));
+        if (r->rows)
+                take_rows(r, false); /* those that the first interval counts from */
+        else
+                no_rows(r, strerror(ENOMEM));
 }
 
 static void on_interval(void *data, const json_t *report)
@@ -177,10 +168,7 @@ static void on_interval(void *data, const json_t *report)
         struct recorder *r = data;
 
         record_write(&r->file, "interval", json_deep_copy(report));
-        if (r->rows)
-                take_rows(r, true);
-        else if (!r->no_rows)
-                begin_rows(r, (pid_t)report_integer(report, "pid"));
+        take_rows(r, true);
 }
 
 static int record_command(struct recorder *r)
@@ -325,8 +313,8 @@ static int start(struct recorder *r)
         error = record_open(&r->file, o->output, header);
         if (error < 0)
                 return command_cannot_write(o->output, error);
-        if (o->all)
-                note_pids(r);
+        if (o->all && !r->same_pids)
+                note(r, "users are not known: %s", OTHER_PIDS);
         error = measure_open_signals(&r->signals);
         if (error < 0) {
                 text_message("signals cannot be waited for: %s", strerror(-error));

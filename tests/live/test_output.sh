@@ -179,6 +179,29 @@ test_foreign_bytes() {
                         jq -r '.settings[] | select(.key == "socket") | .value')" '/tmp/?'
 }
 
+# In a container pids are others: the row of a pid is a stranger's, and so is /proc/PID.
+test_pid_namespace() {
+        local inside=(unshare --pid --fork --mount-proc)
+        if ! "${inside[@]}" true 2>/dev/null; then
+                skip "a recording in a pid namespace" "no pid namespace can be made here"
+                return
+        fi
+        inside=(timeout -k 5 "$RIG_LIMIT_S" "${inside[@]}" "$ENERGAT_BIN_DIR/energat")
+        "${inside[@]}" record --interval 0.2 -o "$RIG/inside.energat" -- "${SHORT[@]}" 0.5 \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+        check "a command in a pid namespace is recorded" equal "$?" 0
+        check "and why its single processes are not" matches "$(cat "$RIG/err")" \
+                'single processes are not recorded: energatd knows processes by other pids'
+        energat report "$RIG/inside.energat" --format json
+        check "it has the command's energy, and nobody else's" jq -e \
+                '.result.cpu_s > 0.4 and .result.share.package_j > 3 and .programs == []' "$RIG/out"
+        "${inside[@]}" record --all --duration 1 --interval 0.5 -o "$RIG/inside.energat" \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+        energat report "$RIG/inside.energat" --format json
+        check "of the machine no user is named for strangers" jq -e \
+                '(.programs | length > 0) and all(.programs[]; .user == "")' "$RIG/out"
+}
+
 runs_above() {
         [[ -s $RIG/runs && $(wc -l <"$RIG/runs") -gt $1 ]]
 }
@@ -322,6 +345,7 @@ test_bench
 test_record
 test_interrupt
 test_foreign_bytes
+test_pid_namespace
 test_model
 test_locale
 test_bad_files
