@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""page_recording.py FILE: a recording with names that try to be more than names."""
+"""page_recording.py FILE [command|machine]: a recording with names that try to be more than names; or
+one of a command or the machine whose energy is not known."""
 import json
 import sys
 
@@ -48,14 +49,51 @@ def rows(second):
     }
 
 
-with open(sys.argv[1], "w", encoding="utf-8") as out:
-    line(out, "energat_record", {
-        "version": 1, "energat": "0", "kind": "command", "name": HOSTILE[0],
-        "command": ["sh", "-c", HOSTILE[1]], "host": HOSTILE[3], "begin": BEGIN,
-        "interval_s": 1.0, "cpus": 2,
+def header(file, kind, name, command):
+    line(file, "energat_record", {
+        "version": 1, "energat": "0", "kind": kind, "name": name, "command": command,
+        "host": HOSTILE[3], "begin": BEGIN, "interval_s": 1.0, "cpus": 2,
     })
+
+
+def hostile(file):
+    header(file, "command", HOSTILE[0], ["sh", "-c", HOSTILE[1]])
     for second in range(1, 61):
-        line(out, "interval", interval(second))
-        line(out, "processes", rows(second))
-    line(out, "note", {"time": BEGIN, "text": HOSTILE[0]})
-    line(out, "end", {"time": BEGIN + 60, "exit_status": 0, "interrupted": None, "report": None})
+        line(file, "interval", interval(second))
+        line(file, "processes", rows(second))
+    line(file, "note", {"time": BEGIN, "text": HOSTILE[0]})
+    line(file, "end", {"time": BEGIN + 60, "exit_status": 0, "interrupted": None, "report": None})
+
+
+UNKNOWN = {"package_j": None, "dram_j": None}
+
+
+def unknown_rows(second):
+    known = rows(second)
+    return {**known, "rows": [{**row, **UNKNOWN} for row in known["rows"]]}
+
+
+# The share is not known, and what the machine used is.
+def unknown_command(file):
+    header(file, "command", "x", ["x"])
+    for second in range(1, 4):
+        line(file, "interval", {**interval(second), "share": UNKNOWN, "attributed": UNKNOWN})
+        line(file, "processes", unknown_rows(second))
+    line(file, "end", {"time": BEGIN + 3, "exit_status": 0, "interrupted": None, "report": None})
+
+
+def unknown_machine(file):
+    header(file, "machine", "m", None)
+    for second in range(1, 4):
+        line(file, "machine", {
+            **unknown_rows(second), "source": "powercap", "estimated": False,
+            "machine": {**UNKNOWN, "static_package_j": None, "static_dram_j": None},
+            "unattributed": UNKNOWN, "sockets": [], "domains": [], "cpu_s": 1.0,
+            "exited_count": 0, "warnings": [],
+        })
+    line(file, "end", {"time": BEGIN + 3, "reason": "the time was over"})
+
+
+WHAT = {"command": unknown_command, "machine": unknown_machine}
+with open(sys.argv[1], "w", encoding="utf-8") as out:
+    (WHAT[sys.argv[2]] if len(sys.argv) > 2 else hostile)(out)

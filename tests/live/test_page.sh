@@ -60,3 +60,13 @@ check "light and dark are two pictures" \
         "$(cksum <"$RIG/light.png")" != "$(cksum <"$RIG/dark.png")"
 check "and it can be printed" grep -aq '^%PDF' "$RIG/print.pdf"
 [[ -z ${KEEP:-} ]] || cp "$RIG"/light.png "$RIG"/dark.png "$RIG"/print.pdf "$RIG"/page.html "$KEEP"
+
+# What is not known is a dash, and never 0.
+for kind in command machine; do
+        "$(dirname "$0")/page_recording.py" "$RIG/unknown.energat" "$kind"
+        "$ENERGAT_BIN_DIR/energat" report --format html -o "$RIG/page.html" "$RIG/unknown.energat"
+        browse --dump-dom | tr '\n' ' ' | grep -o '<main .*</main>' >"$RIG/main.html"
+        check "$kind without energy: the page is drawn" grep -q 'class="tile"' "$RIG/main.html"
+        check "$kind without energy: nothing is told as 0" \
+                equal "$(grep -oE '>0(<span class="unit">[JW]|.{0,3}[JW]<| %)' "$RIG/main.html")" ""
+done
