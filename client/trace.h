@@ -5,7 +5,9 @@
  *
  *   time                  seconds since 1970, end of the interval
  *   socket                physical package id (EnergAt counts 0, 1, ...; they are mostly the same)
- *   duration_sec          of this very interval; the last one is as long as it was
+ *   duration_sec          of this very interval; the last one is as long as it was.  Ordinary users
+ *                         are told of the machine in whole seconds (docs/access.md): total, base
+ *                         and what is attributed then cover longer
  *   num_proc, num_threads of the target; EnergAt adds its own
  *   *_credit_frac         the target's part of busy CPU time, of used memory
  *   total_*_joules        what the socket used
