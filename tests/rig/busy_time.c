@@ -141,6 +141,8 @@ int busy_time_open(struct busy_time *b, enum busy_source wanted, unsigned int nc
         int r = -ENOENT;
 
         *b = (struct busy_time){.fd = -1, .ncpus = ncpus, .opened_ns = monotonic_ns()};
+        if (sched_getaffinity(0, sizeof(b->allowed), &b->allowed) < 0)
+                return -errno;
         b->highest_ns = calloc(ncpus, sizeof(*b->highest_ns));
         /* schedstat also has the lines of the scheduler's domains: some 400 bytes each */
         b->text_size = 65536 + (size_t)ncpus * 4096;
@@ -233,6 +235,23 @@ static int parse_cpu_lines(struct busy_time *b, unsigned int fields)
                 take(b, (unsigned int)cpu, elapsed_ns + UINT64_MAX / 2 - idle_ns);
         }
         return seen > 0 ? 0 : -EPROTO;
+}
+
+int busy_time_settle(struct busy_time *b)
+{
+        int here = sched_getcpu(); /* charged when this process came here */
+
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+                cpu_set_t one;
+
+                if (!CPU_ISSET(cpu, &b->allowed) || cpu == here)
+                        continue;
+                CPU_ZERO(&one);
+                CPU_SET(cpu, &one);
+                if (sched_setaffinity(0, sizeof(one), &one) < 0 && errno != EINVAL) /* offline */
+                        return -errno;
+        }
+        return 0;
 }
 
 int busy_time_read(struct busy_time *b, uint64_t *busy_ns)

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct busy_time {
         size_t text_size;
         uint64_t *highest_ns; /* per CPU, so that no value ever decreases */
         uint64_t opened_ns;   /* CLOCK_MONOTONIC */
+        cpu_set_t allowed;    /* CPUs to settle */
 };
 
 /* Possible CPUs of the machine (highest number + 1), 0 when the kernel does not tell. */
@@ -39,6 +41,13 @@ const char *busy_source_name(enum busy_source source);
 /* Open a source; with BUSY_AUTO the best that works.  0 or a negative errno. */
 int busy_time_open(struct busy_time *b, enum busy_source wanted, unsigned int ncpus);
 void busy_time_close(struct busy_time *b);
+
+/*
+ * Go over all CPUs that this process may use, at real-time priority: who runs there is switched out
+ * for it, and with that charged for all that it has used.  Without, busy time that belongs to one
+ * task is told in the time of another, up to a scheduler tick later.  0 or a negative errno.
+ */
+int busy_time_settle(struct busy_time *b);
 
 /* Read all CPUs into busy_ns[0..ncpus-1].  0 or a negative errno. */
 int busy_time_read(struct busy_time *b, uint64_t *busy_ns);

@@ -45,6 +45,8 @@ static const char usage[] =
         "  --period-ms N         time between two values (1)\n"
         "  --duration S          stop after S seconds (default: at SIGTERM or SIGINT)\n"
         "  --busy SOURCE         auto, cpuacct, schedstat or stat (auto)\n"
+        "  --exact               have the kernel charge every CPU before each value; without,\n"
+        "                        what a task used can be told up to 4 ms late\n"
         "  --truth FILE          write the true sums there, every 100 ms\n"
         "DIR/control takes 'stuck ZONE', 'eio ZONE', 'garbage ZONE', 'vanish ZONE',\n"
         "'reset ZONE' and 'heal ZONE', one a line.\n";
@@ -63,6 +65,7 @@ enum option_id {
         OPT_CORE,
         OPT_MMIO,
         OPT_SYMLINKS,
+        OPT_EXACT,
         OPT_REVERSE,
         OPT_RANGE,
         OPT_START,
@@ -86,6 +89,7 @@ static const struct option long_options[] = {
         {"dram-per-gib", required_argument, NULL, OPT_DRAM_PER_GIB},
         {"core", no_argument, NULL, OPT_CORE},
         {"mmio", no_argument, NULL, OPT_MMIO},
+        {"exact", no_argument, NULL, OPT_EXACT},
         {"symlinks", no_argument, NULL, OPT_SYMLINKS},
         {"reverse", no_argument, NULL, OPT_REVERSE},
         {"range", required_argument, NULL, OPT_RANGE},
@@ -286,6 +290,9 @@ static int set_option(struct sim_options *o, int id, const char *arg, uint64_t *
                 return 0;
         case OPT_MMIO:
                 o->mmio = true;
+                return 0;
+        case OPT_EXACT:
+                o->exact = true;
                 return 0;
         case OPT_SYMLINKS:
                 o->symlinks = true;

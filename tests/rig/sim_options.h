@@ -41,6 +41,7 @@ struct sim_options {
         uint64_t period_ns;
         uint64_t duration_ns; /* 0: until a signal */
         enum busy_source busy;
+        bool exact; /* have all CPUs charged before every step */
         struct sim_phase phases[SIM_MAX_PHASES];
         unsigned int nphases; /* 0: per_core_w throughout */
 };
