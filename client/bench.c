@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "report.h"
 
 #define FIRST_ROOM 16
@@ -167,26 +168,23 @@ int bench_outliers(const struct bench *b, unsigned int *outliers)
 
 /* ---- JSON ---- */
 
-static json_t *number(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *statistics_json(const struct statistics *s)
 {
         return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:[o, o]}", "count", (json_int_t)s->count,
-                         "mean", number(s->mean), "median", number(s->median), "deviation",
-                         number(s->deviation), "min", number(s->min), "max", number(s->max),
-                         "confidence_95", number(s->low), number(s->high));
+                         "mean", number_json(s->mean), "median", number_json(s->median),
+                         "deviation", number_json(s->deviation), "min", number_json(s->min), "max",
+                         number_json(s->max), "confidence_95", number_json(s->low),
+                         number_json(s->high));
 }
 
 static json_t *comparison_json(const struct comparison *c)
 {
         return json_pack("{s:s, s:I, s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o}", "test",
                          c->paired ? "paired-t" : "welch-t", "count", (json_int_t)c->count,
-                         "difference", number(c->difference), "confidence_95", number(c->low),
-                         number(c->high), "ratio", number(c->ratio), "t", number(c->t),
-                         "degrees_of_freedom", number(c->freedom), "p", number(c->p), "differs",
+                         "difference", number_json(c->difference), "confidence_95",
+                         number_json(c->low), number_json(c->high), "ratio", number_json(c->ratio),
+                         "t", number_json(c->t), "degrees_of_freedom", number_json(c->freedom), "p",
+                         number_json(c->p), "differs",
                          isnan(c->p) ? json_null() : json_boolean(c->p < COMPARISON_ALPHA));
 }
 
@@ -227,7 +225,7 @@ static int append_run(json_t *runs, const struct bench_run *run, size_t index, u
                            run->status, "partial", run->partial, "counts", run->counts,
                            "outlier_in", outlier_metrics(outlier));
         for (int m = 0; object && m < BENCH_METRICS; m++)
-                if (json_object_set_new(object, metrics[m].key, number(run->values[m])) < 0)
+                if (json_object_set_new(object, metrics[m].key, number_json(run->values[m])) < 0)
                         break;
         if (json_object_set_new(object, "report", report) < 0)
                 return -ENOMEM;

@@ -22,10 +22,12 @@
 #include "command.h"
 #include "config_edit.h"
 #include "follow.h"
+#include "number.h"
 #include "power_fit.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
+#include "statistics.h"
 #include "text.h"
 
 #define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
@@ -130,19 +132,6 @@ static int by_others(const void *a, const void *b)
         return (x->others > y->others) - (x->others < y->others);
 }
 
-static int compare(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-        qsort(values, n, sizeof(values[0]), compare);
-        return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 /*
  * The step's windows are there: a point is the median of those in which others did least, a quarter
  * of all.  How a burst of somebody else's and a steady load add up is in neither law of the fit.
@@ -161,9 +150,10 @@ static void end_step(struct calibration *k)
                         loads[i] = windows[i].load;
                         watts[i] = windows[i].watts;
                 }
-                k->points[k->npoints++] = (struct power_point){.group = group,
-                                                               .load = median(loads, quiet),
-                                                               .watts = median(watts, quiet)};
+                k->points[k->npoints++] = (struct power_point){
+                        .group = group,
+                        .load = statistics_median(loads, quiet),
+                        .watts = statistics_median(watts, quiet)};
         }
 }
 
@@ -228,6 +218,14 @@ static int check_others(const struct calibration *k)
         return STATUS_FAILED;
 }
 
+static int say_who_may(void)
+{
+        text_message("calibration needs the machine's energy in short windows, which only root and "
+                     "members of the group in access.group (energat) may see: run it with sudo, or "
+                     "have an administrator add you to that group");
+        return STATUS_FAILED;
+}
+
 /* One interval of the stream. */
 static int take_window(struct calibration *k)
 {
@@ -241,11 +239,8 @@ static int take_window(struct calibration *k)
         }
         if (!(seconds > 0) || report_number(report, NULL, "time") - seconds < k->settled_s)
                 return STATUS_OK; /* the load changed in it */
-        if (fabs(report_machine_s(report) - seconds) > WINDOW_TOLERANCE * seconds) {
-                text_message("calibration needs the machine's energy as it is: run it as root or "
-                             "as a member of group energat");
-                return STATUS_FAILED;
-        }
+        if (fabs(report_machine_s(report) - seconds) > WINDOW_TOLERANCE * seconds)
+                return say_who_may();
         if (k->step == 0)
                 count_others(k, report, seconds);
         complete = k->gamma ? add_packages(k, report, seconds) : add_dram(k, report, seconds);
@@ -269,6 +264,15 @@ static int take_window(struct calibration *k)
         if (++k->step < k->nsteps && begin_step(k) < 0)
                 return STATUS_FAILED;
         return STATUS_OK;
+}
+
+/* The stream did not begin. */
+static int refused(const struct calibration *k, int error)
+{
+        if (error == -EREMOTEIO &&
+            strcmp(connection_error_name(k->follow.connection), "io.energat.Denied") == 0)
+                return say_who_may();
+        return command_failed(k->follow.connection, k->options, error);
 }
 
 /* All windows.  STATUS_SIGNAL + number: interrupted. */
@@ -295,9 +299,7 @@ static int take_all(struct calibration *k)
                 } else if (r == FOLLOW_FINAL || (r < 0 && r != -EAGAIN)) {
                         if (k->follow.attached)
                                 text_message("energatd has gone away: %s", k->follow.lost);
-                        return k->follow.attached
-                                       ? STATUS_NO_DAEMON
-                                       : command_failed(k->follow.connection, k->options, r);
+                        return k->follow.attached ? STATUS_NO_DAEMON : refused(k, r);
                 } else if (clock_now_ns() > limit_ns) {
                         text_message("energatd says nothing any more");
                         return STATUS_NO_DAEMON;
@@ -314,11 +316,6 @@ static double half_width(const struct power_fit *fit, double error)
         return fit->freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, fit->freedom) : NAN;
 }
 
-static json_t *number(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *result_json(const struct calibration *k, const struct power_fit *fit,
                            const char *written)
 {
@@ -329,9 +326,9 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
                         domains,
                         json_pack("{s:o, s:o, s:o, s:o}", "socket",
                                   k->sockets[i] < 0 ? json_null() : json_integer(k->sockets[i]),
-                                  "base_w", number(fit->base_w[i]), "base_half_width_w",
-                                  number(half_width(fit, fit->base_error_w[i])), "slope_w",
-                                  number(fit->slope_w[i])));
+                                  "base_w", number_json(fit->base_w[i]), "base_half_width_w",
+                                  number_json(half_width(fit, fit->base_error_w[i])), "slope_w",
+                                  number_json(fit->slope_w[i])));
         for (size_t i = 0; i < k->npoints; i++) {
                 const struct power_point *p = &k->points[i];
 
@@ -342,7 +339,7 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
         }
         return json_pack("{s:s, s:f, s:o, s:s, s:f, s:o, s:o, s:o}", "exponent",
                          k->gamma ? "gamma" : "delta", "value", fit->exponent, "half_width",
-                         number(half_width(fit, fit->exponent_error)), "law",
+                         number_json(half_width(fit, fit->exponent_error)), "law",
                          fit->law == POWER_SMOOTH ? "smooth" : "polygon", "residual_w",
                          fit->residual_w, "domains", domains, "points", points, "written",
                          written ? json_string(written) : json_null());

@@ -6,12 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-export_hdf5_function energat_export_hdf5;
+#include "number.h"
 
-static double number(const json_t *value)
-{
-        return json_is_number(value) ? json_number_value(value) : NAN;
-}
+export_hdf5_function energat_export_hdf5;
 
 static hid_t string_type(void)
 {
@@ -36,7 +33,7 @@ static int put_attribute(hid_t object, const char *name, hid_t type, const void 
 
 static int put_number(hid_t object, const char *name, const json_t *value)
 {
-        double x = number(value);
+        double x = number_of(value);
 
         return put_attribute(object, name, H5T_NATIVE_DOUBLE, &x);
 }
@@ -76,7 +73,7 @@ static int put_numbers(hid_t group, const char *name, const json_t *list, const 
         if (!values)
                 return -ENOMEM;
         json_array_foreach(list, i, item)
-                values[i] = number(key ? json_object_get(item, key) : item);
+                values[i] = number_of(key ? json_object_get(item, key) : item);
         r = put_dataset(group, name, H5T_NATIVE_DOUBLE, 1, &count, values);
         free(values);
         return r;
@@ -122,7 +119,7 @@ static int put_watts(hid_t group, const json_t *series)
                 json_array_foreach(json_object_get(one, "watts"), j, value)
                 {
                         if (j < sizes[1])
-                                watts[i * sizes[1] + j] = number(value);
+                                watts[i * sizes[1] + j] = number_of(value);
                 }
         }
         r = put_dataset(group, "watts", H5T_NATIVE_DOUBLE, 2, sizes, watts);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "number.h"
 #include "report.h"
 #include "text.h"
 
@@ -47,27 +48,22 @@ double impact_total_j(const json_t *report, const char *part)
         double package_j = report_number(report, part, "package_j");
         double dram_j = report_number(report, part, "dram_j");
 
-        if (isnan(package_j))
-                return dram_j;
-        return isnan(dram_j) ? package_j : package_j + dram_j;
-}
-
-static json_t *number(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
+        return number_plus(package_j, dram_j);
 }
 
 static json_t *part_json(struct impact i)
 {
-        return json_pack("{s:o, s:o, s:o, s:o}", "energy_j", number(i.energy_j), "energy_wh",
-                         number(i.energy_wh), "co2_g", number(i.co2_g), "cost", number(i.cost));
+        return json_pack("{s:o, s:o, s:o, s:o}", "energy_j", number_json(i.energy_j), "energy_wh",
+                         number_json(i.energy_wh), "co2_g", number_json(i.co2_g), "cost",
+                         number_json(i.cost));
 }
 
 json_t *impact_factors_json(const struct impact_factors *f)
 {
         return json_pack("{s:f, s:o, s:o, s:s, s:f}", "pue", f->pue, "emissions_factor",
-                         number(f->emissions_g_per_kwh), "price_factor", number(f->price_per_kwh),
-                         "price_unit", f->price_unit, "power_overhead", f->overhead_w);
+                         number_json(f->emissions_g_per_kwh), "price_factor",
+                         number_json(f->price_per_kwh), "price_unit", f->price_unit,
+                         "power_overhead", f->overhead_w);
 }
 
 json_t *impact_json(const struct impact_factors *f, const json_t *report)

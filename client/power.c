@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "number.h"
+
 #define LEVELS 8
 
 /* Half of the windows, each twice as long. */
@@ -106,15 +108,10 @@ const char *power_line(const struct power *p, size_t width, bool utf8, char text
         return text;
 }
 
-static json_t *number(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
-}
-
 json_t *power_json(const struct power *p)
 {
-        return json_pack("{s:o, s:o, s:o, s:I}", "average_w", number(power_average_w(p)), "peak_w",
-                         number(power_peak_w(p)), "peak_window_s",
-                         number(p->peak_window_s > 0 ? p->peak_window_s : NAN), "windows",
+        return json_pack("{s:o, s:o, s:o, s:I}", "average_w", number_json(power_average_w(p)),
+                         "peak_w", number_json(power_peak_w(p)), "peak_window_s",
+                         number_json(p->peak_window_s > 0 ? p->peak_window_s : NAN), "windows",
                          (json_int_t)p->measured);
 }

@@ -8,6 +8,8 @@
 
 #include "text.h"
 
+#include "number.h"
+
 /* Enough for microjoules up to 10^9 J, and 79.9 stays 79.9 (with 17 it is 79.900000000000006). */
 #define OUTPUT_DIGITS 15
 
@@ -59,14 +61,9 @@ bool report_valid(const json_t *report)
         return true;
 }
 
-static double number_or_nan(const json_t *value)
-{
-        return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 double report_number(const json_t *report, const char *part, const char *key)
 {
-        return number_or_nan(json_object_get(part ? json_object_get(report, part) : report, key));
+        return number_of(json_object_get(part ? json_object_get(report, part) : report, key));
 }
 
 double report_machine_s(const json_t *report)
@@ -110,26 +107,16 @@ bool report_estimated(const json_t *report)
         return json_is_true(json_object_get(report, "estimated"));
 }
 
-static json_t *real_or_null(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
-}
-
-static double sum_of_known(double a, double b)
-{
-        return isnan(a) ? b : isnan(b) ? a : a + b;
-}
-
 static int set_real(json_t *object, const char *key, double value)
 {
-        return json_object_set_new(object, key, real_or_null(value)) < 0 ? -ENOMEM : 0;
+        return json_object_set_new(object, key, number_json(value)) < 0 ? -ENOMEM : 0;
 }
 
 static int add_number(json_t *total, const json_t *more, const char *key)
 {
         return set_real(total, key,
-                        sum_of_known(number_or_nan(json_object_get(total, key)),
-                                     number_or_nan(json_object_get(more, key))));
+                        number_plus(number_of(json_object_get(total, key)),
+                                    number_of(json_object_get(more, key))));
 }
 
 static int add_energies(json_t *total, const json_t *more)
@@ -163,9 +150,8 @@ static double credit(double cpu_s, double busy_s)
 
 static int add_socket(json_t *sum, const json_t *more, double sum_s, double more_s)
 {
-        double dram_credit = weighted_mean(
-                number_or_nan(json_object_get(sum, "dram_credit")), sum_s,
-                number_or_nan(json_object_get(more, "dram_credit")), more_s);
+        double dram_credit = weighted_mean(number_of(json_object_get(sum, "dram_credit")), sum_s,
+                                           number_of(json_object_get(more, "dram_credit")), more_s);
 
         if (add_number(sum, more, "cpu_s") < 0 || add_number(sum, more, "busy_s") < 0 ||
             add_energies(sum, more) < 0)
@@ -254,8 +240,8 @@ int report_add(json_t *total, const json_t *report)
 /* Sums in floating point can leave a rest of -1e-16; energy and time are never negative. */
 static int subtract_number(json_t *whole, const json_t *part, const char *key)
 {
-        double rest = number_or_nan(json_object_get(whole, key));
-        double less = number_or_nan(json_object_get(part, key));
+        double rest = number_of(json_object_get(whole, key));
+        double less = number_of(json_object_get(part, key));
 
         if (!isnan(less))
                 rest = fmax(0, rest - less);
@@ -269,7 +255,7 @@ static int subtract_energies(json_t *whole, const json_t *less)
                 const json_t *part = json_object_get(less, energies[i]);
 
                 for (size_t j = 0; j < COUNT(energy_keys); j++)
-                        if (!isnan(number_or_nan(json_object_get(rest, energy_keys[j]))) &&
+                        if (!isnan(number_of(json_object_get(rest, energy_keys[j]))) &&
                             subtract_number(rest, part, energy_keys[j]) < 0)
                                 return -ENOMEM;
         }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "process_user.h"
 #include "report.h"
 
@@ -161,11 +162,6 @@ static void forget_sums(struct table *t)
                 t->rows[i].cpu_s = t->rows[i].package_j = t->rows[i].dram_j = NAN;
 }
 
-static json_t *number(double value)
-{
-        return isfinite(value) ? json_real(value) : json_null();
-}
-
 /* A process that is new has used all of it since; at the first answer nobody is new. */
 static int append_delta(struct row_deltas *d, json_t *list, struct row *row)
 {
@@ -185,11 +181,11 @@ static int append_delta(struct row_deltas *d, json_t *list, struct row *row)
         if (!(cpu_s > 0) && !(package_j > 0) && !(dram_j > 0))
                 return 0;
         find_user(d, row);
-        return json_array_append_new(list, json_pack("{s:i, s:f, s:s, s:s, s:o, s:o, s:o}", "pid",
-                                                     (int)row->pid, "start_s", row->start_s, "comm",
-                                                     row->comm, "user", row->user, "cpu_s",
-                                                     number(cpu_s), "package_j", number(package_j),
-                                                     "dram_j", number(dram_j))) < 0
+        return json_array_append_new(
+                       list, json_pack("{s:i, s:f, s:s, s:s, s:o, s:o, s:o}", "pid", (int)row->pid,
+                                       "start_s", row->start_s, "comm", row->comm, "user",
+                                       row->user, "cpu_s", number_json(cpu_s), "package_j",
+                                       number_json(package_j), "dram_j", number_json(dram_j))) < 0
                        ? -ENOMEM
                        : 0;
 }

@@ -31,6 +31,12 @@ static double *known(const double *values, size_t count, bool sorted, size_t *n)
         return copy;
 }
 
+double statistics_median(double *values, size_t count)
+{
+        gsl_sort(values, 1, count);
+        return gsl_stats_median_from_sorted_data(values, 1, count);
+}
+
 struct statistics statistics_of(const double *values, size_t count)
 {
         struct statistics s = {

@@ -27,6 +27,9 @@ struct statistics {
 /* Values that are NAN are not known and are left out. */
 struct statistics statistics_of(const double *values, size_t count);
 
+/* Sorts the values, which are all known, and at least one. */
+double statistics_median(double *values, size_t count);
+
 /* out[i]: values[i] is an outlier.  None is when there are fewer than STATISTICS_OUTLIER_MIN. */
 #define STATISTICS_OUTLIER_MIN 5
 void statistics_outliers(const double *values, size_t count, bool *out);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "number.h"
 #include "text.h"
 #include "top_table.h"
 
@@ -40,11 +41,6 @@ int top_batch_text(FILE *out, const struct top_model *m, const struct top_order 
 }
 
 /* ---- JSON ---- */
-
-static json_t *real_or_null(double value)
-{
-        return isnan(value) ? json_null() : json_real(value);
-}
 
 /* Of the kernel's and users' names nobody promises UTF-8. */
 static json_t *text_or_null(const char *text)
@@ -78,8 +74,8 @@ static json_t *row_json(const struct top_row *row, const struct top_model *m, en
                          "name", text_or_null(row->name), "user", text_or_null(row->user), "unit",
                          text_or_null(row->unit), "kernel", row->kernel, "threads",
                          (int)row->threads, "processes", (int)row->processes, "power_w",
-                         real_or_null(row->power_w), "energy_j", real_or_null(row->energy_j),
-                         "cpu_percent", real_or_null(row->cpu_percent), "node_percent",
+                         number_json(row->power_w), "energy_j", number_json(row->energy_j),
+                         "cpu_percent", number_json(row->cpu_percent), "node_percent",
                          nodes_json(row, m->nnodes));
 }
 
@@ -92,11 +88,11 @@ static json_t *sockets_json(const struct top_model *m)
 
                 json_array_append_new(array,
                                       json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "socket",
-                                                p->socket, "power_w", real_or_null(p->all_w),
-                                                "static_w", real_or_null(p->fixed_w), "share_w",
-                                                real_or_null(p->share_w), "unattributed_w",
-                                                real_or_null(p->unattributed_w), "dram_w",
-                                                real_or_null(p->dram_w)));
+                                                p->socket, "power_w", number_json(p->all_w),
+                                                "static_w", number_json(p->fixed_w), "share_w",
+                                                number_json(p->share_w), "unattributed_w",
+                                                number_json(p->unattributed_w), "dram_w",
+                                                number_json(p->dram_w)));
         }
         return array;
 }
@@ -114,7 +110,7 @@ int top_batch_json(FILE *out, const struct top_model *m, const struct top_order 
                 json_array_append_new(warnings, text_or_null(m->now.notes[i]));
         object = json_pack("{s:s, s:b, s:f, s:f, s:o, s:b, s:s, s:o, s:o, s:o, s:o}", "source",
                            m->now.source, "estimated", m->now.estimated, "time", clock_realtime_s(),
-                           "uptime_s", m->now.uptime_s, "interval_s", real_or_null(m->interval_s),
+                           "uptime_s", m->now.uptime_s, "interval_s", number_json(m->interval_s),
                            "own_only", m->now.own_only, "group", top_group_name(order->group),
                            "nodes", nodes, "sockets", sockets_json(m), "rows", rows, "warnings",
                            warnings);

@@ -7,24 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "report.h"
 
 static double number(const json_t *object, const char *key)
 {
-        const json_t *value = json_object_get(object, key);
-
-        return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-/* What is not known adds nothing; it is unknown when both are. */
-static double plus(double sum, double more)
-{
-        return isnan(sum) ? more : isnan(more) ? sum : sum + more;
+        return number_of(json_object_get(object, key));
 }
 
 static double both(const json_t *object, const char *package, const char *dram)
 {
-        return plus(number(object, package), number(object, dram));
+        return number_plus(number(object, package), number(object, dram));
 }
 
 static void parse_nodes(double *to, unsigned int nnodes, const json_t *row, double cpu_s)
@@ -52,7 +45,7 @@ static int parse_process(struct top_process *p, const json_t *row, unsigned int 
                 .package_j = number(share, "package_j"),
                 .dram_j = number(share, "dram_j"),
         };
-        p->energy_j = plus(p->package_j, p->dram_j);
+        p->energy_j = number_plus(p->package_j, p->dram_j);
         snprintf(p->comm, sizeof(p->comm), "%s", json_string_value(comm));
         parse_nodes(p->node_cpu_s, nnodes, row, p->cpu_s);
         return 0;
@@ -79,7 +72,7 @@ static int take_unchanged(struct top_process *p, const json_t *pid, const json_t
         *p = *was;
         if (json_is_number(dram_j)) {
                 p->dram_j = json_number_value(dram_j);
-                p->energy_j = plus(p->package_j, p->dram_j);
+                p->energy_j = number_plus(p->package_j, p->dram_j);
         }
         return 0;
 }
@@ -203,9 +196,9 @@ static void parse_power(struct top_snapshot *s, const json_t *domains)
                 if (!to)
                         return;
                 if (dram)
-                        to->dram = plus(to->dram, power_w);
-                to->all = plus(to->all, power_w);
-                to->fixed = plus(to->fixed, base_w > power_w ? power_w : base_w);
+                        to->dram = number_plus(to->dram, power_w);
+                to->all = number_plus(to->all, power_w);
+                to->fixed = number_plus(to->fixed, base_w > power_w ? power_w : base_w);
         }
 }
 

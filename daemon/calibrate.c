@@ -16,6 +16,7 @@
 #include "calibrate.h"
 #include "clock.h"
 #include "log.h"
+#include "regress.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -161,19 +162,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- figures ---- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned int n)
-{
-        qsort(values, n, sizeof(*values), compare_doubles);
-        return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 /* Median, and median absolute deviation; NAN when a window has none. */
 static void robust(double *values, unsigned int n, double *middle, double *mad)
 {
@@ -183,10 +171,10 @@ static void robust(double *values, unsigned int n, double *middle, double *mad)
                         return;
                 }
         }
-        *middle = median(values, n);
+        *middle = regress_median(values, n);
         for (unsigned int i = 0; i < n; i++)
                 values[i] = fabs(values[i] - *middle);
-        *mad = median(values, n);
+        *mad = regress_median(values, n);
 }
 
 /* Power of each socket over the window that ended now. */
@@ -334,7 +322,7 @@ static void describe(struct calibration *k, struct baseline *b, double *busy_per
         snprintf(b->source, sizeof(b->source), "%s",
                  meter_source_name(sampler_meter(k->server->sampler)));
         strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-        *busy_percent = median(k->busy_percent, k->windows);
+        *busy_percent = regress_median(k->busy_percent, k->windows);
         for (unsigned int i = 0; i < a->nsockets; i++) {
                 robust(k->package_w[i], k->windows, &b->package_w[i], &b->package_mad_w[i]);
                 robust(k->dram_w[i], k->windows, &b->dram_w[i], &b->dram_mad_w[i]);

@@ -17,6 +17,11 @@ json_t *json_joules(bool known, uint64_t uj)
         return known ? json_real((double)uj / 1e6) : json_null();
 }
 
+json_t *json_number_if(bool known, double value)
+{
+        return known ? json_real(value) : json_null();
+}
+
 json_t *json_name(const char *name)
 {
         json_t *json = json_string(name); /* NULL when it is no UTF-8 */
@@ -149,11 +154,6 @@ static json_t *pair_json(json_t *package, json_t *dram)
         return json_pack("{s:o, s:o}", "package_j", package, "dram_j", dram);
 }
 
-static json_t *real_or_null(bool known, double value)
-{
-        return known ? json_real(value) : json_null();
-}
-
 static json_t *socket_json(const struct report_header *h, const struct report *r, unsigned int i)
 {
         const struct socket_report *s = &r->sockets[i];
@@ -166,9 +166,9 @@ static json_t *socket_json(const struct report_header *h, const struct report *r
                 "{s:i, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:o}", "socket", h->topology->sockets[i],
                 "cpu_s", (double)s->cpu_ns / NS_PER_S, "busy_s", (double)s->busy_ns / NS_PER_S,
                 "package_credit", p->credit > 0 ? p->credit : 0.0, "dram_credit",
-                real_or_null(d->credit >= 0, d->credit), "attributed",
-                pair_json(real_or_null(p->known, p->attributed_j),
-                          real_or_null(dram, d->attributed_j)),
+                json_number_if(d->credit >= 0, d->credit), "attributed",
+                pair_json(json_number_if(p->known, p->attributed_j),
+                          json_number_if(dram, d->attributed_j)),
                 "share",
                 pair_json(json_joules(p->known, p->share_uj), json_joules(dram, d->share_uj)),
                 "tracer",
@@ -204,10 +204,10 @@ static json_t *memory_json(const struct report *r)
         const struct held_basis *b = &r->held_basis;
 
         return json_pack("{s:I, s:o, s:o}", "held_bytes", (json_int_t)r->held_bytes, "exact_part",
-                         real_or_null(b->bytes > 0, (double)b->exact_bytes / (double)b->bytes),
+                         json_number_if(b->bytes > 0, (double)b->exact_bytes / (double)b->bytes),
                          "age_s",
-                         real_or_null(b->exact_bytes > 0,
-                                      ((double)r->end_ns - (double)b->exact_ns) / NS_PER_S));
+                         json_number_if(b->exact_bytes > 0,
+                                        ((double)r->end_ns - (double)b->exact_ns) / NS_PER_S));
 }
 
 json_t *report_json(const struct report_header *h, const struct report *r)
@@ -253,8 +253,8 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                 (double)r->machine_ns / NS_PER_S, "cpu_s", (double)r->cpu_ns / NS_PER_S,
                 "processes", (int)r->processes, "threads", (int)r->threads, "model", h->model,
                 "gamma", h->gamma, "delta", h->delta, "baseline", h->baseline, "attributed",
-                pair_json(real_or_null(p->known, p->attributed_j),
-                          real_or_null(dram, d->attributed_j)),
+                pair_json(json_number_if(p->known, p->attributed_j),
+                          json_number_if(dram, d->attributed_j)),
                 "share",
                 pair_json(json_joules(p->known, p->share_uj), json_joules(dram, d->share_uj)),
                 "tracer",

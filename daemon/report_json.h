@@ -31,6 +31,8 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler, const s
 /* The same from what happened in a window. */
 void warnings_of_window(json_t *warnings, const struct sampler *sampler, const uint64_t *machine);
 
+/* Numbers that may not be known, and are null then */
 json_t *json_joules(bool known, uint64_t uj);
+json_t *json_number_if(bool known, double value);
 /* A process's name: any bytes, cut at 15.  What is no UTF-8 is shown as '?'. */
 json_t *json_name(const char *name);

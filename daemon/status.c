@@ -17,11 +17,6 @@
 
 #define UNREADABLE_BY_OTHERS 0044
 
-static json_t *number_or_null(bool known, double value)
-{
-        return known ? json_real(value) : json_null();
-}
-
 static json_t *text_or_null(const char *text)
 {
         return text[0] ? json_string(text) : json_null();
@@ -58,13 +53,13 @@ static json_t *domains_json(struct look *look)
                                   d->label, "kind", domain_kind_name(d->kind), "socket",
                                   d->socket < 0 ? json_null() : json_integer(d->socket), "die",
                                   d->die < 0 ? json_null() : json_integer(d->die), "range_j",
-                                  number_or_null(d->range_uj && d->range_uj != UINT64_MAX,
+                                  json_number_if(d->range_uj && d->range_uj != UINT64_MAX,
                                                  (double)d->range_uj / 1e6),
                                   "base_w",
-                                  number_or_null(
+                                  json_number_if(
                                           account >= 0 && a->all[account].base_known,
                                           account >= 0 ? (double)a->all[account].base_uw / 1e6 : 0),
-                                  "power_w", number_or_null(!isnan(view->power_w), view->power_w),
+                                  "power_w", json_number_if(!isnan(view->power_w), view->power_w),
                                   "energy_j", json_joules(true, before_uj + view->energy_uj),
                                   "fault", text_or_null(fault), "faults",
                                   (json_int_t)look->faults[i].count));
