@@ -270,7 +270,9 @@ static int start(struct pid_run *p)
         if (r == 0)
                 r = trace_open(&p->trace, directory, name_of(p));
         if (r < 0) {
-                text_message("no trace can be written to %s: %s", directory, strerror(-r));
+                text_message(
+                        "no trace can be written to %s: %s; --output DIR chooses another folder",
+                        directory, strerror(-r));
                 return STATUS_FAILED;
         }
         r = follow_start(&p->follow, &connection, o->socket, (pid_t)o->pid, &follow);

@@ -12,11 +12,6 @@
 
 #define MAX_UPTIME_S 1e9 /* 30 years: what is more is no moment of ours */
 
-static json_t *number_or_null(bool known, double value)
-{
-        return known ? json_real(value) : json_null();
-}
-
 /* What the machine used, of each socket and kind that accounts are kept for. */
 static json_t *sockets_json(struct look *look)
 {
@@ -136,8 +131,8 @@ static void answer_rows(struct look *look)
                         "exited", row_copy_json(&look->exited, &look->nodes), "exited_count",
                         (json_int_t)look->exited_count, "cpu_s",
                         (double)all_slots_ns(a, t->busy_ns) / NS_PER_S, "idle_s",
-                        number_or_null(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
-                        number_or_null(t->irq_known, (double)all_slots_ns(a, t->irq_ns) / NS_PER_S),
+                        json_number_if(t->idle_known, (double)t->idle_ns / NS_PER_S), "irq_s",
+                        json_number_if(t->irq_known, (double)all_slots_ns(a, t->irq_ns) / NS_PER_S),
                         "stolen_s", (double)t->stolen_ns / NS_PER_S, "nobody_s",
                         (double)all_slots_ns(a, t->nobody_ns) / NS_PER_S, "lost_s",
                         (double)look->losses.lost_ns / NS_PER_S, "wall_s",

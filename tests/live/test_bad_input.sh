@@ -75,6 +75,15 @@ test_usage() {
         check "and usage on stderr" says '^usage: '
 }
 
+test_no_place_for_trace() {
+        rig_background sleep 20
+        check "a trace with no place to be: exit 1" energat 1 --socket "$RIG/energat.sock" --pid "$RIG_PID" \
+                --output "$RIG/nowhere"
+        check "and the message says what to do" \
+                says "no trace can be written to $RIG/nowhere: .*; --output DIR chooses another folder"
+        rig_end "$RIG_PID" 2>/dev/null
+}
+
 test_no_such_process() {
         local gone
         sh -c 'exit 0' &
@@ -241,6 +250,7 @@ if rig_is_root; then
         test_socket
         test_directories
         rig_start_daemon
+        test_no_place_for_trace
         test_no_such_process
         test_end_while_calibrating
 else

@@ -61,6 +61,11 @@ rig_run calibrate --gamma >/dev/null 2>"$RIG/busy.err" </dev/null
 check "a machine that is kept busy is refused" equal "$?" 1
 check "and it is said why" matches "$(cat "$RIG/busy.err")" 'not at rest: others keep'
 
+rig_as nobody energat calibrate --gamma >/dev/null 2>"$RIG/denied.err" </dev/null
+check "an ordinary user is refused" equal "$?" 1
+check "and told who may, and what to do" \
+        matches "$(cat "$RIG/denied.err")" 'only root and members of the group .*: run it with sudo'
+
 # --- delta ----------------------------------------------------------------------------------------
 
 rig_run calibrate --delta --windows 10 --format json \
