@@ -241,7 +241,7 @@ static void probe(const char *path, uint64_t end_ns, uint64_t *waits, size_t siz
         /* So that it does not measure how long it waits for a CPU itself. */
         if (sched_setscheduler(0, SCHED_FIFO, &soon) < 0)
                 _exit(1);
-        if (connection_open(&c, path) < 0)
+        if (connection_open(&c, path, CONNECTION_TIMEOUT_NS) < 0)
                 _exit(1);
         while (clock_now_ns() < end_ns && n < size) {
                 uint64_t begin_ns = clock_now_ns();
@@ -323,7 +323,7 @@ static json_int_t ticks(const char *path, const char *key)
         json_t *status = NULL;
         json_int_t n;
 
-        if (connection_open(&c, path) < 0 ||
+        if (connection_open(&c, path, CONNECTION_TIMEOUT_NS) < 0 ||
             connection_call(c, "io.energat.GetStatus", NULL, ANSWER_LIMIT_NS, &status) < 0)
                 fail("GetStatus");
         n = json_integer_value(json_object_get(status, key));
