@@ -2,6 +2,7 @@
 #include "access.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "clock.h"
 
@@ -41,6 +42,13 @@ void access_administer(struct denial *denial, const struct config *config, const
         denial->rule = ACCESS_RULE_ADMIN;
         snprintf(denial->reason, sizeof(denial->reason), "only root and members of group %s may %s",
                  config->access_group, what);
+}
+
+bool access_same_rules(const struct config *a, const struct config *b)
+{
+        return strcmp(a->access_group, b->access_group) == 0 &&
+               a->access_interval_ns == b->access_interval_ns &&
+               a->access_own_processes == b->access_own_processes;
 }
 
 uint64_t access_default_interval_ns(const struct config *config, const struct peer *peer)

@@ -28,6 +28,8 @@ void access_follow(struct denial *denial, const struct config *config, const str
 /* What only administrators may do; `what` completes "... may <what>". */
 void access_administer(struct denial *denial, const struct config *config, const struct peer *peer,
                        const char *what);
+/* Do both tell everybody the same? */
+bool access_same_rules(const struct config *a, const struct config *b);
 /* The interval of one who does not say. */
 uint64_t access_default_interval_ns(const struct config *config, const struct peer *peer);
 

@@ -44,10 +44,11 @@ const struct config_row config_rows[] = {
          .choices = "debug info notice warning err"},
         {"server", "idle_timeout", TYPE_TIME, FIELD(idle_timeout_ns), .live = true, .min = 1e9,
          .max = 86400e9, .initial = "120s"},
-        {"access", "group", TYPE_NAME, TEXT(access_group), .initial = "energat"},
+        {"access", "group", TYPE_NAME, TEXT(access_group), .live = true, .initial = "energat"},
         {"access", "interval", TYPE_TIME, FIELD(access_interval_ns), .min = 10e6, .max = 3600e9,
          .initial = "1s"},
-        {"access", "own_processes", TYPE_BOOL, FIELD(access_own_processes), .initial = "yes"},
+        {"access", "own_processes", TYPE_BOOL, FIELD(access_own_processes), .live = true,
+         .initial = "yes"},
         {"daemon", "user", TYPE_NAME, TEXT(user), .initial = "energat"},
 };
 

@@ -123,3 +123,13 @@ int server_listen(struct server *s, int fd)
         return sd_event_add_io(s->event, &s->listen_source, s->listen_fd = fd, EPOLLIN, on_listen,
                                s);
 }
+
+void server_access_changed(struct server *s)
+{
+        s->group_until_us = 0;
+        for (struct connection *c = s->connections, *next; c; c = next) {
+                next = c->next;
+                if (c->peer.uid != 0)
+                        connection_drop(c, "who may see what has changed (access)");
+        }
+}

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "baseline.h"
 #include "clock.h"
 #include "configuration.h"
@@ -253,12 +254,16 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         struct server *server = userdata;
         struct life *life = (struct life *)(void *)((char *)server->configuration -
                                                     offsetof(struct life, configuration));
+        struct config before;
 
         (void)source;
         (void)info;
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the configuration again",
                    (unsigned long long)(monotonic_ns() / 1000));
+        before = life->configuration.config;
         (void)configuration_reload(&life->configuration); /* which says all */
+        if (!access_same_rules(&before, &life->configuration.config))
+                server_access_changed(server);
         notify_status(life, server, "READY=1\n");
         return 0;
 }

@@ -100,6 +100,12 @@ void server_free(struct server *s);
 /* Take clients from a socket that listens (listener.h) and outlives the server. */
 int server_listen(struct server *s, int fd);
 
+/*
+ * Who may see what has changed (access.h).  Whoever it may be about is sent away, and is looked at
+ * by the new rules when he comes again: root's connections stay.
+ */
+void server_access_changed(struct server *s);
+
 /* Where the static part comes from (io.energat), and what the learner lacks, or NULL. */
 const char *server_baseline(const struct server *s, const char **lacking);
 

@@ -90,3 +90,34 @@ printf '[access]\nown_processes = no\n' >"$RIG/energatd.conf"
 rig_start_daemon
 check "access.own_processes: where it is no, one's own are denied" \
         refused 1 own-processes run -- true
+rig_stop_daemon
+
+# What a reload changes holds for who is there, too.
+reload_with() {
+        printf '[access]\n%s\n' "$1" >"$RIG/energatd.conf" &&
+        kill -HUP "$RIG_DAEMON_PID"
+}
+told_group() {
+        rows_as --regid "$GROUP" --clear-groups
+}
+not_told_group() {
+        ! told_group && matches "$(cat "$RIG/err")" administrators
+}
+printf '[access]\n' >"$RIG/energatd.conf"
+rig_start_daemon
+rig_background runuser -u "$USER_" -- "$RIG/bin/energat" --socket "$RIG/energat.sock" \
+        run --interval 1 -- sleep 4 >"$RIG/followed" 2>&1 </dev/null
+followed=$RIG_PID
+sleep 1
+check "another group is not told" not_told_group
+reload_with "group = $GROUP"
+check "a reload names it: now it is" wait_for 5 told_group
+reload_with 'own_processes = no'
+check "and takes it back: it is not any more" wait_for 5 not_told_group
+check "access.own_processes = no ends what somebody else follows" \
+        wait_for 5 grep -q 'dropping a client .*: who may see what has changed' "$RIG/daemon.log"
+wait "$followed"
+check "its command runs to its end, and its client says that there is no result" \
+        matches "$(cat "$RIG/followed")" 'there is no result for sleep'
+check "and nobody may begin anew" refused 1 own-processes run -- true
+check "root's processes are root's to see all the same" rig_run run --format json -- true >/dev/null
