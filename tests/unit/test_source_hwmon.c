@@ -4,20 +4,12 @@
 #include <time.h>
 
 #include "meter.h"
-#include "source.h"
-#include "tree.h"
+#include "source_stage.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define TICK_NS   UINT64_C(10000000)
-#define NOBODY    65534
-
-static const struct source_driver *hwmon;
-static struct tree tree;
-static char why[SOURCE_WHY_MAX];
-static struct topology machine;
+#define TICK_NS UINT64_C(10000000)
 
 /* Sockets with `nnodes` NUMA nodes each, numbered on. */
-static void make_machine(unsigned int nsockets, unsigned int nnodes)
+static void make_nodes(unsigned int nsockets, unsigned int nnodes)
 {
         machine = (struct topology){.nsockets = nsockets};
         for (unsigned int s = 0; s < nsockets; s++) {
@@ -49,17 +41,8 @@ static void put_sensor(const char *chip, const char *file, const char *value, co
 
 static int setup(void **state)
 {
-        hwmon = source_driver_by_name("hwmon");
-        assert_non_null(hwmon);
-        why[0] = '\0';
-        tree_make(&tree);
-        make_machine(1, 1);
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        tree_remove(&tree, "");
+        stage_make("hwmon");
+        make_nodes(1, 1);
         return 0;
 }
 
@@ -67,23 +50,7 @@ static int open_tree(struct source **s)
 {
         struct source_config config = {.sysfs_root = tree.root};
 
-        return hwmon->open(s, &config, &machine, why);
-}
-
-static struct source *opened(void)
-{
-        struct source *s = NULL;
-
-        if (open_tree(&s) < 0)
-                fail_msg("%s", why);
-        return s;
-}
-
-static void read_at(struct source *s, uint64_t now_ns, struct reading *readings)
-{
-        struct source_input input = {.now_ns = now_ns};
-
-        hwmon->read(s, &input, readings);
+        return driver->open(s, &config, &machine, why);
 }
 
 /* The domains as "kind socket label", in order, one a line. */
@@ -91,7 +58,7 @@ static void assert_domains(struct source *s, const char *expected)
 {
         char found[2048] = "";
         const struct domain *domains;
-        size_t n = hwmon->domains(s, &domains);
+        size_t n = driver->domains(s, &domains);
 
         for (size_t i = 0; i < n; i++)
                 snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s %d %s\n",
@@ -123,18 +90,18 @@ static void sockets_of_amd_energy_are_packages_and_its_cores_are_left_out(void *
         const struct domain *domains;
         struct source *s;
 
-        make_machine(2, 1);
+        make_nodes(2, 1);
         put_amd_energy(300, 2);
         s = opened();
         assert_domains(s, "package 0 amd_energy/Esocket0\npackage 1 amd_energy/Esocket1\n");
         read_at(s, SECOND_NS, readings);
         assert_int_equal(readings[0].error, 0);
         assert_int_equal(readings[0].counter_uj, 16000000);
-        hwmon->domains(s, &domains);
+        driver->domains(s, &domains);
         assert_string_equal(domains[0].name, "Esocket0");
         /* where it wraps depends on a unit that the chip does not tell */
         assert_int_equal(domains[0].range_uj, 0);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 /* The number is that of a node: four of them in a socket have one counter. */
@@ -142,7 +109,7 @@ static void a_package_that_is_there_several_times_is_counted_once(void **state)
 {
         struct source *s;
 
-        make_machine(2, 4);
+        make_nodes(2, 4);
         put_amd_energy(2, 8);
         s = opened();
         assert_domains(s, "package 0 amd_energy/Esocket0\n"
@@ -153,7 +120,7 @@ static void a_package_that_is_there_several_times_is_counted_once(void **state)
                           "other -1 amd_energy/Esocket5\n"
                           "other -1 amd_energy/Esocket6\n"
                           "other -1 amd_energy/Esocket7\n");
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void a_node_without_cpus_is_no_package(void **state)
@@ -163,7 +130,7 @@ static void a_node_without_cpus_is_no_package(void **state)
         put_amd_energy(2, 2); /* node 1 has memory only */
         s = opened();
         assert_domains(s, "package 0 amd_energy/Esocket0\n");
-        hwmon->close(s);
+        driver->close(s);
 }
 
 /* NVIDIA Grace Performance Tuning Guide, "Power Telemetry": files in hwmonN/device */
@@ -174,7 +141,7 @@ static void rails_of_grace_are_told_apart_by_their_labels(void **state)
                                              "Grace Power Socket 1\n",  "Grace Power Socket 7\n"};
         struct source *s;
 
-        make_machine(2, 1);
+        make_nodes(2, 1);
         for (unsigned int i = 0; i < 6; i++) {
                 char chip[32];
 
@@ -190,7 +157,7 @@ static void rails_of_grace_are_told_apart_by_their_labels(void **state)
                           "package 1 power_meter/Grace Power Socket 1\n"
                           "other -1 power_meter/Grace Power Socket 7\n"
                           "other -1 power_meter/Module Power Socket 0\n");
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void labels_that_only_look_like_packages_are_boards(void **state)
@@ -258,7 +225,7 @@ static void like_chips_are_told_apart_by_their_device(void **state)
                           "other -1 ina219/power1\n"
                           "other -1 ina219/power1 (1-0040)\n"
                           "other -1 ina219/power1 (1-0041)\n");
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void the_average_is_taken_where_there_is_one(void **state)
@@ -276,10 +243,10 @@ static void the_average_is_taken_where_there_is_one(void **state)
         put("hwmon2", "energy_input", "1\n");
         put("hwmon2", "energy1_inputs", "1\n");
         s = opened();
-        assert_int_equal(hwmon->domains(s, &domains), 3);
+        assert_int_equal(driver->domains(s, &domains), 3);
         assert_string_equal(domains[1].label, "amdgpu/PPT");
         assert_string_equal(domains[2].label, "amdgpu/power2");
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void what_may_sleep_is_not_kept_awake(void **state)
@@ -293,19 +260,19 @@ static void what_may_sleep_is_not_kept_awake(void **state)
         put("hwmon2", "device/power/control", "auto\n");
         put("hwmon2", "device/power/runtime_status", "active\n");
         s = opened();
-        assert_int_equal(hwmon->domains(s, &domains), 1);
-        hwmon->close(s);
+        assert_int_equal(driver->domains(s, &domains), 1);
+        driver->close(s);
 
         /* runtime power management that is switched off, or that the device does not have */
         put("hwmon2", "device/power/control", "on\n");
         s = opened();
-        assert_int_equal(hwmon->domains(s, &domains), 2);
-        hwmon->close(s);
+        assert_int_equal(driver->domains(s, &domains), 2);
+        driver->close(s);
         put("hwmon2", "device/power/control", "auto\n");
         put("hwmon2", "device/power/runtime_status", "unsupported\n");
         s = opened();
-        assert_int_equal(hwmon->domains(s, &domains), 2);
-        hwmon->close(s);
+        assert_int_equal(driver->domains(s, &domains), 2);
+        driver->close(s);
 }
 
 /* ---- energy of power ---- */
@@ -326,7 +293,7 @@ static void constant_power_gives_exact_energy_over_uneven_ticks(void **state)
 
         put_grace("123456789\n");
         s = opened();
-        hwmon->domains(s, &domains);
+        driver->domains(s, &domains);
         assert_true(domains[0].range_uj == UINT64_MAX);
         read_at(s, now_ns, &reading);
         assert_int_equal(reading.error, 0);
@@ -339,7 +306,7 @@ static void constant_power_gives_exact_energy_over_uneven_ticks(void **state)
         }
         assert_true(reading.counter_uj ==
                     (uint64_t)((unsigned __int128)123456789 * (now_ns - SECOND_NS) / SECOND_NS));
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void power_that_changes_is_taken_to_go_straight(void **state)
@@ -361,7 +328,7 @@ static void power_that_changes_is_taken_to_go_straight(void **state)
         put_grace("1\n");
         read_at(s, 5 * SECOND_NS + 1, &reading);
         assert_int_equal(reading.counter_uj, 200000000);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 /* What was used while the sensor failed is not known; a counter that goes back says so. */
@@ -411,7 +378,7 @@ static void over_a_failed_reading_nothing_is_made_up(void **state)
                 assert_int_equal(reading.error, 0);
                 assert_int_equal(reading.counter_uj, 0);
         }
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void over_a_pause_longer_than_any_tick_nothing_is_made_up(void **state)
@@ -427,7 +394,7 @@ static void over_a_pause_longer_than_any_tick_nothing_is_made_up(void **state)
         read_at(s, 100 * SECOND_NS, &reading);
         assert_int_equal(reading.error, 0);
         assert_int_equal(reading.counter_uj, 0);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 /* ---- reading ---- */
@@ -450,7 +417,7 @@ static void boards_are_read_ten_times_a_second_and_packages_at_every_tick(void *
         assert_int_equal(readings[1].counter_uj, 100);
         read_at(s, SECOND_NS + 10 * TICK_NS, readings);
         assert_int_equal(readings[1].counter_uj, 200);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void one_sensor_that_fails_leaves_the_others_alone(void **state)
@@ -458,7 +425,7 @@ static void one_sensor_that_fails_leaves_the_others_alone(void **state)
         struct reading readings[SOURCE_MAX_DOMAINS];
         struct source *s;
 
-        make_machine(2, 1);
+        make_nodes(2, 1);
         put_amd_energy(0, 2);
         s = opened();
         put("hwmon1", "energy1_input", "garbage\n");
@@ -470,7 +437,7 @@ static void one_sensor_that_fails_leaves_the_others_alone(void **state)
         read_at(s, SECOND_NS + TICK_NS, readings);
         assert_int_equal(readings[0].error, 0);
         assert_int_equal(readings[0].counter_uj, 17000000);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void files_that_are_not_files_are_named_faults(void **state)
@@ -478,7 +445,7 @@ static void files_that_are_not_files_are_named_faults(void **state)
         struct reading readings[SOURCE_MAX_DOMAINS];
         struct source *s;
 
-        make_machine(1, 1);
+        make_nodes(1, 1);
         put_amd_energy(0, 1);
         put("hwmon2", "name", "board\n");
         tree_mkdir(&tree, "class/hwmon/hwmon2/energy1_input");
@@ -508,7 +475,7 @@ static void files_that_are_not_files_are_named_faults(void **state)
         assert_int_equal(readings[3].error, -ELOOP);
         assert_int_equal(readings[4].error, -ESPIPE);
         assert_int_equal(readings[5].error, 0);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 /* A directory in the file's place stands for a device that has gone. */
@@ -517,7 +484,7 @@ static void a_chip_that_comes_back_is_found_within_a_second(void **state)
         struct reading readings[SOURCE_MAX_DOMAINS];
         struct source *s;
 
-        make_machine(2, 1);
+        make_nodes(2, 1);
         put_amd_energy(0, 2);
         tree_remove(&tree, "class/hwmon/hwmon1/energy1_input");
         tree_mkdir(&tree, "class/hwmon/hwmon1/energy1_input");
@@ -534,7 +501,7 @@ static void a_chip_that_comes_back_is_found_within_a_second(void **state)
         read_at(s, 2 * SECOND_NS, readings);
         assert_int_equal(readings[0].error, 0);
         assert_int_equal(readings[0].counter_uj, 9);
-        hwmon->close(s);
+        driver->close(s);
 }
 
 static void meter_read_now(struct meter *m, struct meter_tick *tick)

@@ -5,17 +5,11 @@
  * that here, unlike in a processor, each shares seven of its bytes with the next: what is written
  * is one string of bytes, and what a register then holds is read from it as the driver does.
  */
-#include <dirent.h>
 #include <inttypes.h>
 
 #include "counter.h"
 #include "msr_model.h"
-#include "source.h"
-#include "tree.h"
-
-#define SECOND_NS UINT64_C(1000000000)
-#define NOBODY    65534
-#define MAX_CPUS  16
+#include "source_stage.h"
 
 #define POWER_UNIT 0x606
 #define PACKAGE    0x611
@@ -27,31 +21,6 @@
 
 /* Power in 1/8 W, energy in 1/2^14 J, time in 1/2^10 s: Sandy Bridge to Ice Lake. */
 #define UNITS_OF_14 0xa0e03
-
-static const struct source_driver *msr;
-static struct tree tree;
-static char why[SOURCE_WHY_MAX];
-static struct topology_cpu cpus[MAX_CPUS];
-static struct topology machine;
-
-/* CPUs one after another: `per_die` of them in each die, `ndies` dies in each socket. */
-static void make_machine(unsigned int nsockets, unsigned int ndies, unsigned int per_die)
-{
-        machine = (struct topology){.cpus = cpus, .ncpus = nsockets * ndies * per_die};
-        assert_true(machine.ncpus <= MAX_CPUS);
-        for (unsigned int cpu = 0; cpu < machine.ncpus; cpu++) {
-                int die = (int)(cpu / per_die % ndies), socket = (int)(cpu / per_die / ndies);
-
-                cpus[cpu] = (struct topology_cpu){.online = true, .socket = socket, .die = die};
-                if (cpu % per_die == 0) {
-                        cpus[cpu].slot = (int)machine.nslots;
-                        machine.slots[machine.nslots++] = (struct topology_slot){.socket = socket,
-                                                                                 .die = die};
-                }
-        }
-        for (unsigned int s = 0; s < nsockets; s++)
-                machine.sockets[machine.nsockets++] = (int)s;
-}
 
 static void put_processor(unsigned int vendor, unsigned int family, unsigned int model)
 {
@@ -98,17 +67,8 @@ static void put_cpu(unsigned int cpu, uint64_t package, uint64_t dram)
 
 static int setup(void **state)
 {
-        msr = source_driver_by_name("msr");
-        assert_non_null(msr);
-        why[0] = '\0';
-        tree_make(&tree);
+        stage_make("msr");
         make_machine(1, 1, 2);
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        tree_remove(&tree, "");
         return 0;
 }
 
@@ -119,23 +79,7 @@ static int open_tree(struct source **s)
 
         snprintf(sys, sizeof(sys), "%s/sys", tree.root);
         snprintf(dev, sizeof(dev), "%s/dev", tree.root);
-        return msr->open(s, &config, &machine, why);
-}
-
-static struct source *opened(void)
-{
-        struct source *s = NULL;
-
-        if (open_tree(&s) < 0)
-                fail_msg("%s", why);
-        return s;
-}
-
-static void read_at(struct source *s, uint64_t now_ns, struct reading *readings)
-{
-        struct source_input input = {.now_ns = now_ns};
-
-        msr->read(s, &input, readings);
+        return driver->open(s, &config, &machine, why);
 }
 
 /* ---- processors ---- */
@@ -175,13 +119,13 @@ static void each_processor_has_the_registers_that_the_kernel_knows_of(void **sta
                 put_register(0, UNCORE, 1);
                 put_register(0, PSYS, 1);
                 s = opened();
-                n = msr->domains(s, &domains);
+                n = driver->domains(s, &domains);
                 for (size_t d = 0; d < n; d++)
                         snprintf(found + strlen(found), sizeof(found) - strlen(found),
                                  "%s%s:%" PRIu64, d ? " " : "", domains[d].label,
                                  domains[d].resolution_uj);
                 assert_string_equal(found, all[i].domains);
-                msr->close(s);
+                driver->close(s);
         }
 }
 
@@ -227,7 +171,7 @@ static void counts_become_microjoules_rounded_down(void **state)
         /* bits 63:32 are reserved, and not the counter's */
         put_cpu(0, UINT64_C(0xdeadbeef00004001), UINT64_C(0x123456780001ffff));
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 2);
+        assert_int_equal(driver->domains(s, &domains), 2);
         read_at(s, SECOND_NS, readings);
         assert_int_equal(readings[0].error, 0);
         assert_int_equal(readings[0].counter_uj, 1000061); /* (2^14 + 1) / 2^14 J */
@@ -235,7 +179,7 @@ static void counts_become_microjoules_rounded_down(void **state)
         assert_int_equal(readings[1].counter_uj, 1999984); /* (2^17 - 1) / 2^16 J */
         assert_true(domains[0].range_uj == (UINT64_C(1000000) << 18) - 1);
         assert_true(domains[1].range_uj == (UINT64_C(1000000) << 16) - 1);
-        msr->close(s);
+        driver->close(s);
 }
 
 /* Random walks over hundreds of wraps, for every unit that the register can tell. */
@@ -252,7 +196,7 @@ static void totals_equal_the_truth_over_wraps_in_every_unit(void **state)
                 put_cpu(0, counts, 0);
                 put_register(0, POWER_UNIT, unit << 8);
                 s = opened();
-                assert_int_equal(msr->domains(s, &domains), 1);
+                assert_int_equal(driver->domains(s, &domains), 1);
                 read_at(s, SECOND_NS, reading);
                 last_uj = reading[0].counter_uj;
                 for (uint64_t i = 2; i < 300; i++) {
@@ -269,7 +213,7 @@ static void totals_equal_the_truth_over_wraps_in_every_unit(void **state)
                 assert_true(counts > (uint64_t)UINT32_MAX * 100);
                 assert_true(sum_uj == (uint64_t)(((unsigned __int128)counts * 1000000 >> unit) -
                                                  ((unsigned __int128)first * 1000000 >> unit)));
-                msr->close(s);
+                driver->close(s);
         }
 }
 
@@ -282,15 +226,15 @@ static void registers_that_read_zero_or_do_not_answer_are_no_domains(void **stat
         put_cpu(0, 5, 0);
         put_register(0, UNCORE, UINT64_C(0x100000000)); /* 0 in the bits that count */
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 1);
+        assert_int_equal(driver->domains(s, &domains), 1);
         assert_string_equal(domains[0].label, "package-0");
-        msr->close(s);
+        driver->close(s);
 
         /* the file ends behind the package's register */
         assert_int_equal(truncate(msr_path(0), PACKAGE + 8), 0);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 1);
-        msr->close(s);
+        assert_int_equal(driver->domains(s, &domains), 1);
+        driver->close(s);
 }
 
 static void each_package_is_asked_on_a_cpu_of_its_own(void **state)
@@ -304,7 +248,7 @@ static void each_package_is_asked_on_a_cpu_of_its_own(void **state)
         put_cpu(0, 1 << 14, 1 << 16);
         put_cpu(2, 2 << 14, 2 << 16);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 4);
+        assert_int_equal(driver->domains(s, &domains), 4);
         assert_string_equal(domains[0].label, "package-0");
         assert_string_equal(domains[1].label, "package-0/dram");
         assert_string_equal(domains[2].label, "package-1");
@@ -315,7 +259,7 @@ static void each_package_is_asked_on_a_cpu_of_its_own(void **state)
         assert_int_equal(readings[1].counter_uj, 1000000);
         assert_int_equal(readings[2].counter_uj, 2000000);
         assert_int_equal(readings[3].counter_uj, 2000000);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void intels_dies_have_counters_of_their_own_and_amds_have_not(void **state)
@@ -328,19 +272,19 @@ static void intels_dies_have_counters_of_their_own_and_amds_have_not(void **stat
         put_cpu(0, 1, 0);
         put_cpu(2, 2, 0);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 2);
+        assert_int_equal(driver->domains(s, &domains), 2);
         assert_string_equal(domains[0].label, "package-0-die-0");
         assert_string_equal(domains[1].label, "package-0-die-1");
         assert_int_equal(domains[1].die, 1);
-        msr->close(s);
+        driver->close(s);
 
         put_processor(2, 0x17, 0x31);
         put_bytes(0, AMD_UNIT, "\x03\x10\x0a\x01\0\0\0\0\0\0", 10);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 1);
+        assert_int_equal(driver->domains(s, &domains), 1);
         assert_string_equal(domains[0].label, "package-0");
         assert_int_equal(domains[0].die, -1);
-        msr->close(s);
+        driver->close(s);
 }
 
 /* ---- AMD ---- */
@@ -393,7 +337,7 @@ static void amds_cores_are_summed_once_each(void **state)
         put_amd(2, core_0);
         put_amd(3, core_1);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 2);
+        assert_int_equal(driver->domains(s, &domains), 2);
         assert_string_equal(domains[0].label, "package-0");
         assert_string_equal(domains[1].label, "package-0/core");
         assert_int_equal(domains[1].kind, DOMAIN_CORE);
@@ -404,7 +348,7 @@ static void amds_cores_are_summed_once_each(void **state)
         assert_int_equal(readings[1].error, 0);
         sum = ((uint64_t)counts_in(core_0 + 1) + counts_in(core_1 + 1)) & UINT32_MAX;
         assert_true(readings[1].counter_uj == sum * 1000000 >> 16);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void the_sum_of_cores_wraps_like_one_counter(void **state)
@@ -420,7 +364,7 @@ static void the_sum_of_cores_wraps_like_one_counter(void **state)
         put_amd(0, core_0);
         put_amd(1, core_1);
         s = opened();
-        msr->domains(s, &domains);
+        driver->domains(s, &domains);
         read_at(s, SECOND_NS, before);
         truth = counts_in(core_0 + 1);
         /* core 0 wraps (its byte 1 is the unit's and stays), core 1 stands still */
@@ -436,7 +380,7 @@ static void the_sum_of_cores_wraps_like_one_counter(void **state)
         assert_int_equal(after[1].error, 0);
         delta = counter_delta_uj(before[1].counter_uj, after[1].counter_uj, domains[1].range_uj);
         assert_in_range(delta, truth * 1000000 >> 16, (truth * 1000000 >> 16) + 1);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void a_core_that_does_not_answer_makes_the_sum_unknown_not_smaller(void **state)
@@ -462,7 +406,7 @@ static void a_core_that_does_not_answer_makes_the_sum_unknown_not_smaller(void *
         read_at(s, 3 * SECOND_NS, readings);
         assert_int_equal(readings[1].error, 0);
         assert_int_equal(readings[1].counter_uj, sum_uj);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void without_siblings_there_is_no_sum_of_cores(void **state)
@@ -479,19 +423,19 @@ static void without_siblings_there_is_no_sum_of_cores(void **state)
                 put_siblings(2, bad[i]);
                 s = opened();
                 /* an empty list leaves CPU 2 a core of its own; it has no file, so the sum fails */
-                if (msr->domains(s, &domains) == 2) {
+                if (driver->domains(s, &domains) == 2) {
                         struct reading readings[SOURCE_MAX_DOMAINS];
 
                         assert_string_equal(bad[i], "");
                         read_at(s, SECOND_NS, readings);
                         assert_true(readings[1].error < 0);
                 }
-                msr->close(s);
+                driver->close(s);
         }
         tree_remove(&tree, "sys/devices/system/cpu/cpu2");
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 1);
-        msr->close(s);
+        assert_int_equal(driver->domains(s, &domains), 1);
+        driver->close(s);
 }
 
 /* ---- faults ---- */
@@ -535,7 +479,7 @@ static void when_a_cpu_goes_offline_the_next_is_asked_and_nothing_is_lost(void *
         assert_int_equal(readings[2].error, 0);
         assert_int_equal(readings[2].counter_uj, 300000000);
         assert_int_equal(readings[3].counter_uj, 10000000);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void a_package_that_is_silent_at_the_start_is_a_fault_of_its_own(void **state)
@@ -548,7 +492,7 @@ static void a_package_that_is_silent_at_the_start_is_a_fault_of_its_own(void **s
         put_processor(0, 6, 0x55);
         put_cpu(1, 1 << 14, 0);
         s = opened();
-        assert_int_equal(msr->domains(s, &domains), 2);
+        assert_int_equal(driver->domains(s, &domains), 2);
         read_at(s, SECOND_NS, readings);
         assert_int_equal(readings[0].error, -ENOENT);
         assert_int_equal(readings[1].error, 0);
@@ -558,7 +502,7 @@ static void a_package_that_is_silent_at_the_start_is_a_fault_of_its_own(void **s
         read_at(s, 3 * SECOND_NS, readings);
         assert_int_equal(readings[0].error, 0);
         assert_int_equal(readings[0].counter_uj, 3000000);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void what_is_not_there_is_named(void **state)
@@ -579,7 +523,7 @@ static void what_is_not_there_is_named(void **state)
         assert_non_null(strstr(why, "energy register 0x611 reads 0 (a virtual machine"));
         put_register(0, PACKAGE, 1);
         assert_int_equal(open_tree(&s), 0);
-        msr->close(s);
+        driver->close(s);
 }
 
 static void files_that_are_not_files_are_named_faults(void **state)
