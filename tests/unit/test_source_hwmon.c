@@ -3,68 +3,10 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "hwmon_stage.h"
 #include "meter.h"
-#include "source_stage.h"
 
 #define TICK_NS UINT64_C(10000000)
-
-/* Sockets with `nnodes` NUMA nodes each, numbered on. */
-static void make_nodes(unsigned int nsockets, unsigned int nnodes)
-{
-        machine = (struct topology){.nsockets = nsockets};
-        for (unsigned int s = 0; s < nsockets; s++) {
-                machine.sockets[s] = (int)s;
-                for (unsigned int n = 0; n < nnodes; n++)
-                        machine.slots[machine.nslots++] = (struct topology_slot){
-                                .node = (int)(s * nnodes + n), .socket = (int)s};
-        }
-}
-
-static void put(const char *chip, const char *file, const char *text)
-{
-        char path[256];
-
-        snprintf(path, sizeof(path), "class/hwmon/%s/%s", chip, file);
-        tree_write(&tree, path, text);
-}
-
-/* A sensor's value and its label. */
-static void put_sensor(const char *chip, const char *file, const char *value, const char *label)
-{
-        char label_file[64];
-
-        put(chip, file, value);
-        snprintf(label_file, sizeof(label_file), "%.*s_label", (int)strcspn(file, "_"), file);
-        if (label)
-                put(chip, label_file, label);
-}
-
-static int setup(void **state)
-{
-        stage_make("hwmon");
-        make_nodes(1, 1);
-        return 0;
-}
-
-static int open_tree(struct source **s)
-{
-        struct source_config config = {.sysfs_root = tree.root};
-
-        return driver->open(s, &config, &machine, why);
-}
-
-/* The domains as "kind socket label", in order, one a line. */
-static void assert_domains(struct source *s, const char *expected)
-{
-        char found[2048] = "";
-        const struct domain *domains;
-        size_t n = driver->domains(s, &domains);
-
-        for (size_t i = 0; i < n; i++)
-                snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s %d %s\n",
-                         domain_kind_name(domains[i].kind), domains[i].socket, domains[i].label);
-        assert_string_equal(found, expected);
-}
 
 /* Documentation/hwmon/amd_energy.rst and its example, Linux 5.8 */
 static void put_amd_energy(unsigned int ncores, unsigned int nsockets)
@@ -275,128 +217,6 @@ static void what_may_sleep_is_not_kept_awake(void **state)
         driver->close(s);
 }
 
-/* ---- energy of power ---- */
-
-static void put_grace(const char *microwatts)
-{
-        put("hwmon1", "name", "power_meter\n");
-        put("hwmon1", "power1_average", microwatts);
-        put("hwmon1", "power1_oem_info", "Grace Power Socket 0\n");
-}
-
-static void constant_power_gives_exact_energy_over_uneven_ticks(void **state)
-{
-        struct reading reading;
-        const struct domain *domains;
-        uint64_t now_ns = SECOND_NS;
-        struct source *s;
-
-        put_grace("123456789\n");
-        s = opened();
-        driver->domains(s, &domains);
-        assert_true(domains[0].range_uj == UINT64_MAX);
-        read_at(s, now_ns, &reading);
-        assert_int_equal(reading.error, 0);
-        assert_int_equal(reading.counter_uj, 0);
-        srandom(3);
-        for (int i = 0; i < 10000; i++) {
-                now_ns += TICK_NS + (uint64_t)random() % 1000003;
-                read_at(s, now_ns, &reading);
-                assert_int_equal(reading.error, 0);
-        }
-        assert_true(reading.counter_uj ==
-                    (uint64_t)((unsigned __int128)123456789 * (now_ns - SECOND_NS) / SECOND_NS));
-        driver->close(s);
-}
-
-static void power_that_changes_is_taken_to_go_straight(void **state)
-{
-        struct reading reading;
-        struct source *s;
-
-        put_grace("100000000\n");
-        s = opened();
-        read_at(s, SECOND_NS, &reading);
-        put_grace("200000000\n");
-        read_at(s, 2 * SECOND_NS, &reading);
-        assert_int_equal(reading.counter_uj, 150000000);
-        put_grace("0\n");
-        read_at(s, 2 * SECOND_NS + SECOND_NS / 2, &reading);
-        assert_int_equal(reading.counter_uj, 200000000);
-        read_at(s, 5 * SECOND_NS, &reading);
-        assert_int_equal(reading.counter_uj, 200000000);
-        put_grace("1\n");
-        read_at(s, 5 * SECOND_NS + 1, &reading);
-        assert_int_equal(reading.counter_uj, 200000000);
-        driver->close(s);
-}
-
-/* What was used while the sensor failed is not known; a counter that goes back says so. */
-static void over_a_failed_reading_nothing_is_made_up(void **state)
-{
-        static const struct {
-                const char *text;
-                int error;
-        } bad[] = {{"\n", -EBADMSG},
-                   {"", -EBADMSG},
-                   {"1e6\n", -EBADMSG},
-                   {"12 34\n", -EBADMSG},
-                   {"0x10\n", -EBADMSG},
-                   {"-\n", -EBADMSG},
-                   {"--5\n", -EBADMSG},
-                   {"1.5\n", -EBADMSG},
-                   {"nan\n", -EBADMSG},
-                   {"-5000000\n", -ERANGE},
-                   {"18446744073709551616\n", -ERANGE},
-                   {"1000000000000001\n", -ERANGE},
-                   {"0000000000000000000000000000000000000000000000000000000000000000001\n",
-                    -EBADMSG}};
-        struct reading reading;
-        uint64_t now_ns = SECOND_NS;
-        struct source *s;
-
-        put_grace("100000000\n");
-        s = opened();
-        read_at(s, now_ns, &reading);
-        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-                put_grace("100000000\n");
-                now_ns += SECOND_NS;
-                read_at(s, now_ns, &reading);
-                now_ns += SECOND_NS;
-                read_at(s, now_ns, &reading);
-                assert_int_equal(reading.error, 0);
-                assert_true(reading.counter_uj >= 100000000);
-
-                put_grace(bad[i].text);
-                now_ns += SECOND_NS;
-                read_at(s, now_ns, &reading);
-                assert_int_equal(reading.error, bad[i].error);
-
-                put_grace("100000000\n");
-                now_ns += SECOND_NS;
-                read_at(s, now_ns, &reading);
-                assert_int_equal(reading.error, 0);
-                assert_int_equal(reading.counter_uj, 0);
-        }
-        driver->close(s);
-}
-
-static void over_a_pause_longer_than_any_tick_nothing_is_made_up(void **state)
-{
-        struct reading reading;
-        struct source *s;
-
-        put_grace("100000000\n");
-        s = opened();
-        read_at(s, SECOND_NS, &reading);
-        read_at(s, 11 * SECOND_NS, &reading);
-        assert_int_equal(reading.counter_uj, 1000000000);
-        read_at(s, 100 * SECOND_NS, &reading);
-        assert_int_equal(reading.error, 0);
-        assert_int_equal(reading.counter_uj, 0);
-        driver->close(s);
-}
-
 /* ---- reading ---- */
 
 static void boards_are_read_ten_times_a_second_and_packages_at_every_tick(void **state)
@@ -597,10 +417,6 @@ int main(void)
                 TEST(like_chips_are_told_apart_by_their_device),
                 TEST(the_average_is_taken_where_there_is_one),
                 TEST(what_may_sleep_is_not_kept_awake),
-                TEST(constant_power_gives_exact_energy_over_uneven_ticks),
-                TEST(power_that_changes_is_taken_to_go_straight),
-                TEST(over_a_failed_reading_nothing_is_made_up),
-                TEST(over_a_pause_longer_than_any_tick_nothing_is_made_up),
                 TEST(boards_are_read_ten_times_a_second_and_packages_at_every_tick),
                 TEST(one_sensor_that_fails_leaves_the_others_alone),
                 TEST(files_that_are_not_files_are_named_faults),
