@@ -13,6 +13,8 @@
 #   check TEXT COMMAND...         one test: passes when COMMAND succeeds
 #   pass TEXT, fail TEXT, skip TEXT REASON
 #
+# What COMMAND can be, beside programs, is in ../rig/compare.sh.
+#
 # Output is TAP (testanything.org).  The script's exit status is 0 when all passed, 1 when one
 # failed, 77 when all were skipped, which CTest shows as skipped.
 #
@@ -36,6 +38,8 @@ RIG_JOBS=()
 
 : "${ENERGAT_BIN_DIR:?the directory of energat and energatd}"
 RIG_BIN_DIR=${RIG_BIN_DIR:-$ENERGAT_BIN_DIR/rig}
+# shellcheck source=../rig/compare.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../rig/compare.sh"
 RIG=$(mktemp -d "${TMPDIR:-/tmp}/energat-rig.XXXXXX") || exit 1
 chmod 0755 "$RIG" # other users have to reach the socket
 mkdir "$RIG/state" "$RIG/bin"
@@ -47,11 +51,6 @@ printf '[daemon]\nuser = bin\n' >"$RIG/energatd.conf"
 
 rig_count() {
         echo $((RIG_PASSED + RIG_FAILED + RIG_SKIPPED))
-}
-
-# note TEXT...: for the reader of the results, each TEXT on lines of its own
-note() {
-        printf '%s\n' "$@" | sed 's/^/# /'
 }
 
 pass() {
@@ -77,81 +76,6 @@ check() {
         else
                 fail "$text"
         fi
-}
-
-# --- what a test compares -------------------------------------------------------------------------
-
-is_number() {
-        [[ $1 =~ ^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]]
-}
-
-# within VALUE EXPECTED PERCENT [ABSOLUTE]: the larger of the two tolerances counts
-within() {
-        if ! is_number "$1" || ! is_number "$2"; then
-                note "'$1' compared with '$2': not two numbers"
-                return 1
-        fi
-        awk -v value="$1" -v expected="$2" -v percent="$3" -v absolute="${4:-0}" 'BEGIN {
-                limit = percent / 100 * (expected < 0 ? -expected : expected)
-                if (limit < absolute + 0)
-                        limit = absolute + 0
-                off = value - expected
-                printf "# %.6g, expected %.6g: off by %.3g", value, expected, off
-                if (expected != 0)
-                        printf " (%+.2f %%)", 100 * off / expected
-                printf ", allowed %.3g\n", limit
-                exit !(off <= limit && -off <= limit)
-        }'
-}
-
-# at_most VALUE LIMIT
-at_most() {
-        if ! is_number "$1" || ! is_number "$2"; then
-                note "'$1' compared with '$2': not two numbers"
-                return 1
-        fi
-        awk -v value="$1" -v limit="$2" 'BEGIN {
-                printf "# %.6g, at most %.6g\n", value, limit
-                exit !(value + 0 <= limit + 0)
-        }'
-}
-
-# equal VALUE EXPECTED, as strings
-equal() {
-        [[ $1 == "$2" ]] && return 0
-        note "'$1', expected '$2'"
-        return 1
-}
-
-# matches TEXT REGEX: TEXT has a line that matches
-matches() {
-        grep -Eq -- "$2" <<<"$1" && return 0
-        note "no line matches '$2' in:" "$1"
-        return 1
-}
-
-# json FILE FILTER: a value of a JSON file, "null" when it is not there.  A file that is no JSON
-# gives a text that no comparison takes for a value.
-json() {
-        local value
-        value=$(jq -r "$2" "$1" 2>&1) || value="no JSON in $1: $value"
-        printf '%s\n' "$value"
-}
-
-# calculate EXPRESSION, of numbers
-calculate() {
-        awk "BEGIN { printf \"%.9f\\n\", $1 }" 2>/dev/null || echo "no number: $1"
-}
-
-# wait_for SECONDS COMMAND...: until it succeeds
-wait_for() {
-        local tries=$(($1 * 20))
-        shift
-        while ! "$@"; do
-                tries=$((tries - 1))
-                [[ $tries -gt 0 ]] || return 1
-                sleep 0.05
-        done
 }
 
 # --- what a test starts ---------------------------------------------------------------------------

@@ -19,33 +19,39 @@ dram_uj() {
         echo "$sum"
 }
 
-# What it takes now, W.
-dram_w() {
-        local from_uj to_uj from_s to_s
-        from_s=$EPOCHREALTIME
-        from_uj=$(dram_uj "$1")
+# What each socket's takes now, W, into dram_w[].
+dram_w=()
+take_dram_w() {
+        local socket
+        local -a from_uj from_s
+        for socket in $(sockets); do
+                from_s[socket]=$EPOCHREALTIME
+                from_uj[socket]=$(dram_uj "$socket")
+        done
         sleep 2
-        to_s=$EPOCHREALTIME
-        to_uj=$(dram_uj "$1")
-        calculate "($to_uj - $from_uj) / 1e6 / ($to_s - $from_s)"
+        for socket in $(sockets); do
+                dram_w[socket]=$(calculate "($(dram_uj "$socket") - ${from_uj[socket]}) / 1e6 /
+                        ($EPOCHREALTIME - ${from_s[socket]})")
+        done
 }
 
 lab_meter
 rm "$STATE/baseline_power.json"
 systemctl restart energatd.service
-sleep 2 # systemd and journald rest
+sleep 1 # systemd and journald rest
 # A busy host makes this machine busy, too: energatd does not calibrate then, unless it is told to.
 calibrate() {
         local tries
         for tries in 1 2 3; do
-                timeout 60 energat --basepower --base-period 1 --windows 5 && return 0
+                timeout 60 energat --basepower --base-period 1 --windows 3 && return 0
                 note "try $tries: not idle"
                 sleep 2
         done
-        timeout 60 energat --basepower --base-period 1 --windows 5 --force
+        timeout 60 energat --basepower --base-period 1 --windows 3 --force
 }
 
 check "energat --basepower succeeds" calibrate
+take_dram_w
 file=$STATE/baseline_power.json
 at=0
 for socket in $(sockets); do
@@ -55,7 +61,7 @@ for socket in $(sockets); do
         check "package power of socket $socket is not below the meter's" at_most "$((n * BASE_W))" "$base_w"
         check "nor much above it" at_most "$base_w" "$(calculate "$n * $BASE_W + 0.3 * $CORE_W")"
         check "dram power of socket $socket" within \
-                "$(json "$file" ".dram_base_w[$at]")" "$(dram_w "$socket")" 3 0.5
+                "$(json "$file" ".dram_base_w[$at]")" "${dram_w[socket]}" 3 0.5
         too_much_w=$(calculate "${too_much_w:-0} + $base_w - $n * $BASE_W")
         at=$((at + 1))
 done

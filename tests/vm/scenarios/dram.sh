@@ -34,14 +34,14 @@ last_w() {
 }
 
 lab_meter
-lab_run sleep 2
+lab_run sleep 1
 take_dram_w
 before_w=("${dram_w[@]}")
 for node in $(nodes); do
-        "$LAB/loadgen" mem --mib "$HELD_MIB" --seconds 90 --node "$node" &
+        "$LAB/loadgen" mem --mib "$HELD_MIB" --seconds 100 --node "$node" &
         holder=$!
         check "node $node: $HELD_MIB MiB are held there" wait_for 20 is_held "$holder"
-        lab_run sleep 2
+        lab_run sleep 1
         take_dram_w
         for socket in $(sockets); do
                 more_w=0
@@ -54,9 +54,13 @@ for node in $(nodes); do
         [[ $node == "$(nodes | tail -n 1)" ]] || kill "$holder"
 done
 
-# Exact readings of memory are rationed by the CPU time that they take, and emulated CPUs are slow.
-timeout -s INT "$EXACT_S" energat --pid "$last" --delta 1 --interval 1 --name held --output "$LAB_WORK" \
-        >/dev/null 2>&1
+# Exact readings of memory are rationed by the CPU time that they take, and emulated CPUs are slow:
+# where they come too late for a short time, it has to be a longer one.
+for seconds in 8 "$EXACT_S"; do
+        timeout -s INT "$seconds" energat --pid "$last" --delta 1 --interval 1 --name held --output "$LAB_WORK" \
+                >/dev/null 2>&1
+        ! within "$(last_w "$(sockets_of_node "$node")")" "$held_w" 1 || break
+done
 kill "$last"
 for socket in $(sockets); do
         more_w=0
@@ -71,5 +75,6 @@ check "without dram zones dram energy is null" equal \
         "$(report '"\(.machine.dram_j) \(.share.dram_j) \(.attributed.dram_j)"')" "null null null"
 check "and the reason is there" matches "$(report .reasons.dram)" 'no dram domain'
 check "package energy is measured nevertheless" within \
-        "$(report .machine.package_j)" "$(calculate "2 * $BASE_W * $(report .duration_s)")" 15
+        "$(report .machine.package_j)" \
+        "$(calculate "2 * $BASE_W * $(report .duration_s) + $CORE_W * $(report '[.sockets[].busy_s] | add')")" 5
 check "energat --check succeeds" energat --check

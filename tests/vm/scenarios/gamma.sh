@@ -9,7 +9,7 @@
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
 
-LOAD_S=6
+LOAD_S=5
 
 lab_meter root=2
 cpus=$(cat /sys/devices/system/node/node0/cpulist) # 0-1
@@ -26,7 +26,7 @@ attributed_w() {
         calculate "$(json "$1" .attributed.package_j) / $(json "$1" .duration_s)"
 }
 
-alone_w=$(calculate "$CORE_W * 2 * sqrt(0.5)")
+alone_w=$(calculate "$CORE_W * 2 * 0.70711")
 both_w=$(calculate "$CORE_W * 2")
 
 measured "$first" "$LAB_WORK/alone"

@@ -8,6 +8,7 @@
 . /usr/local/lib/energat-vm/lab.sh
 
 lab_meter
+check "as installed it is by tp_btf" matches "$(energat status)" 'tp_btf sched_switch'
 lab_drop_in "Environment=LD_PRELOAD=$LAB/librefuse_tp_btf.so"
 check "the probe is attached by raw_tp" matches "$(energat status)" 'raw_tp sched_switch'
 lab_load spin 3 --cpu
@@ -21,5 +22,3 @@ check "threads and idle are the CPUs' time" within \
         "$(json "$LAB_WORK/rows.json" '.cpu_s + .idle_s + .stolen_s')" \
         "$(json "$LAB_WORK/rows.json" .wall_s)" 1
 check "nothing is lost" equal "$(json "$LAB_WORK/rows.json" .lost_s)" 0
-lab_drop_in
-check "without the library it is tp_btf again" matches "$(energat status)" 'tp_btf sched_switch'

@@ -16,7 +16,11 @@ main_pid() {
 reload() {
         printf '%s\n' "$@" >"$CONFIG"
         systemctl reload energatd.service
-        sleep 1 # it reads the file after it has been told to
+}
+
+# What systemctl status says of energatd: it reads the file after it has been told to.
+status_says() {
+        [[ $(systemctl show --property StatusText --value energatd.service) =~ $1 ]]
 }
 
 # setting KEY FIELD: in force, or waiting
@@ -44,6 +48,7 @@ check "the period waits for a restart" equal "$(setting sampling.period waiting)
 check "status says so" matches "$(energat status)" 'sampling\.period'
 
 reload '[model]' 'gamma = 7'
+check "systemctl status tells of a file that is not taken" wait_for 10 status_says 'not reloaded: .*gamma'
 check "a file with an error is refused" matches "$(lab_call GetConfig | jq -r .problem)" 'gamma'
 check "and changes nothing" equal "$(setting model.gamma value)" 0.25
 check "it still measures" energat run -- true

@@ -3,8 +3,8 @@
 # topologies: base
 # limit: 300
 #
-# energatd as systemd runs it: never root, with four capabilities, in its sandbox; reload, watchdog and
-# socket activation are systemd's own; a clock that is set back does no harm.
+# energatd as systemd runs it: never root, with four capabilities, in its sandbox; the journal has its
+# fields, the socket can be systemd's own, and a clock that is set back does no harm.
 
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
@@ -20,10 +20,6 @@ status_of() {
 
 four() {
         printf '%s\t%s\t%s\t%s' "$1" "$1" "$1" "$1"
-}
-
-logged() {
-        journalctl --no-pager --output cat --unit energatd.service | grep -Eq -- "$1"
 }
 
 is_another() {
@@ -52,17 +48,6 @@ check "systemd thinks that the sandbox is tight" at_most \
 # what happens later
 check "calibration is kept" energat --basepower --base-period 1 --windows 1 --force
 check "in a file of energat's" equal "$(stat -c %U "$STATE/baseline_power.json")" energat
-printf '[model]\ngamma = 0.7\n' >"$CONFIG"
-check "systemctl reload" systemctl reload energatd.service
-check "takes effect" wait_for 10 logged 'model.gamma is 0.7 now'
-printf '[model]\ngamma = 7\n' >"$CONFIG"
-check "of a bad file, too" systemctl reload energatd.service
-check "is refused" wait_for 10 logged 'not reloaded, the one before stays in force'
-check "systemctl status says so" matches \
-        "$(systemctl show --property StatusText energatd.service)" 'not reloaded: .*gamma'
-check "and it goes on" equal "$(lab_call GetConfig | jq -r '.settings[] | select(.key == "model.gamma").value')" 0.7
-: >"$CONFIG"
-systemctl reload energatd.service
 
 # the journal's fields
 lab_fault eio package-1
@@ -81,14 +66,7 @@ check "a command is measured in the right time" lab_run sleep 1
 check "of which it took a second" within "$(report .duration_s)" 1 60
 date --set "1 hour" >/dev/null
 
-# a daemon that hangs is started again
-lab_drop_in WatchdogSec=4
-pid=$(main_pid)
-kill -STOP "$pid"
-check "stopped, the watchdog ends it and systemd starts another" wait_for 30 is_another "$pid"
-
 # the socket as a unit of its own
-lab_drop_in
 lab_stop
 check "the socket can be systemd's" systemctl start energatd.socket
 check "its first client starts energatd" runuser -u anna -- timeout 30 energat status

@@ -7,16 +7,16 @@
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
 
-RANGE_J=60
+RANGE_J=40
 
 faults() {
         lab_call GetStatus | jq -r '[.domains[] | .faults] | add'
 }
 
 lab_meter "range_uj=$((RANGE_J * 1000000))"
-sleep 2 # how long a counter lasts is known when power has been measured
+sleep 1 # how long a counter lasts is known when power has been measured
 before=$(faults)
-lab_load spin 10 --cpu --threads 2
+lab_load spin 7 --cpu --threads 2
 truth_j=$(calculate "$CORE_W * $(json "$TRUTH" .cpu_s)")
 machine_j=$(calculate "$BASE_W * $(sockets | wc -w) * $(report .duration_s) +
         $CORE_W * $(report '[.sockets[].busy_s] | add')")
