@@ -10,6 +10,9 @@
 #   lab_configure [LINE...]          energatd with this configuration file
 #   lab_drop_in [LINE...]            energatd with these lines in its unit's [Service]
 #   lab_call METHOD [PARAMETERS]     a call of io.energat, the answer's parameters on stdout
+#   lab_reboot                       reboots the machine, when all has been well, and begins the
+#                                    scenario anew: LAB_BOOT, which was 1, is 2 then.  $LAB_KEPT is a
+#                                    directory that stays.  Needs a line '# boots: 2'
 #   check TEXT COMMAND...            one claim: it holds when COMMAND succeeds
 #   pass TEXT, fail TEXT, skip TEXT REASON
 #
@@ -22,6 +25,8 @@ set -uo pipefail
 LAB=/usr/local/lib/energat-vm
 LAB_WORK=$(mktemp -d /tmp/energat-scenario.XXXXXX) || exit 1
 LAB_FAILED=0
+LAB_BOOT=${LAB_BOOT:-1}
+LAB_KEPT=/var/lib/energat-vm
 LAB_LIMIT_S=60 # for one call of energat
 LAB_START_S=20 # for energatd to come up
 REPORT=$LAB_WORK/report.json
@@ -232,6 +237,11 @@ lab_call() {
                 }
                 print $reply =~ s/\0.*//sr;
         ' "$SOCKET" "$1" "${2:-{\}}" | jq .parameters
+}
+
+lab_reboot() {
+        [[ $LAB_FAILED -gt 0 ]] || : >"$LAB_KEPT/reboot"
+        exit
 }
 
 lab_finish() {

@@ -37,7 +37,7 @@ broken() {
         check "$1: afterwards joules are right" within "$(report .share.package_j)" \
                 "$(calculate "$CORE_W * $(json "$TRUTH" .cpu_s)")" 3
         check "$1: and nobody is warned" equal \
-                "$(report '[.warnings[] | select(test("ticks were missed") | not)] | length')" 0
+                "$(report '[.warnings[] | select(test("ticks were missed") | not)] | join("; ")')" ""
 }
 
 lab_meter
