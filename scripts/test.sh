@@ -19,7 +19,7 @@ BTF=/sys/kernel/btf/vmlinux
 # and a daemon with sanitizers uses more of both.
 LIVE_WITH_SANITIZERS='run_status|bad_input'
 # Of the virtual servers, what fits into the time that CI has; tests/vm/README.md names the rest.
-VM_TOPOLOGIES=(base two-sockets-four-nodes)
+VM_TOPOLOGIES=(base two-sockets-four-nodes reboot)
 OUTPUT_MAX=10000000 # bytes that CTest keeps of a test's output: it is read for skipped parts
 
 export LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1

@@ -56,7 +56,7 @@ done
 
 # Exact readings of memory are rationed by the CPU time that they take, and emulated CPUs are slow:
 # where they come too late for a short time, it has to be a longer one.
-for seconds in 8 "$EXACT_S"; do
+for seconds in 15 "$EXACT_S"; do
         timeout -s INT "$seconds" energat --pid "$last" --delta 1 --interval 1 --name held --output "$LAB_WORK" \
                 >/dev/null 2>&1
         ! within "$(last_w "$(sockets_of_node "$node")")" "$held_w" 1 || break

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# topologies: base
-# order: last
+# topologies: reboot
 # boots: 2
 #
 # Totals survive a reboot of the machine, which is told from a restart of energatd: counters have begun
