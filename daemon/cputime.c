@@ -55,6 +55,11 @@ int cputime_collect(struct cputime *c, bool force)
         return c->driver->collect(c->state, force, &c->totals, &c->losses);
 }
 
+int cputime_meet(struct cputime *c, pid_t pid)
+{
+        return c->driver->meet(c->state, pid, &c->totals, &c->losses);
+}
+
 const struct cputime_totals *cputime_totals(const struct cputime *c)
 {
         return &c->totals;

@@ -60,10 +60,19 @@ void cputime_close(struct cputime *c);
 
 /*
  * Bring `ps` and the totals up to now.  1: done; 0: this way of counting is not due yet (only
- * /proc, which is read at a slower pace); negative errno: out of memory.  `force` reads in any
- * case.
+ * /proc, which is read at a slower pace); negative errno: it could not be read (no memory, no
+ * descriptor), and what was not read comes with the next one.  `force` reads in any case: for
+ * beginning and end, because it costs a look at all of /proc.
  */
 int cputime_collect(struct cputime *c, bool force);
+
+/*
+ * Bring one process up to now, out of turn: after this it is in `ps` if it lives, and its CPU time
+ * until now is charged.  What is due for everybody is due as before, however often this is asked
+ * for.  1 when that has brought everybody up to now (BPF, where it costs no more), 0 when this one
+ * only, or a negative errno.
+ */
+int cputime_meet(struct cputime *c, pid_t pid);
 
 const struct cputime_totals *cputime_totals(const struct cputime *c);
 const struct cputime_losses *cputime_losses(const struct cputime *c);
@@ -84,6 +93,8 @@ struct cputime_driver {
                     size_t why_size);
         int (*collect)(void *state, bool force, struct cputime_totals *totals,
                        struct cputime_losses *losses);
+        int (*meet)(void *state, pid_t pid, struct cputime_totals *totals,
+                    struct cputime_losses *losses);
         void (*set_topology)(void *state, const struct topology *topology);
         const char *(*describe)(const void *state);
         const char *(*precision)(const void *state);

@@ -135,6 +135,14 @@ static int bpf_collect(void *state, bool force, struct cputime_totals *totals,
         return 1;
 }
 
+/* It costs no more to read them all. */
+static int bpf_meet(void *state, pid_t pid, struct cputime_totals *totals,
+                    struct cputime_losses *losses)
+{
+        (void)pid;
+        return bpf_collect(state, true, totals, losses);
+}
+
 /* ---- open and close ---- */
 
 static void mapping_unmap(struct mapping *m)
@@ -392,6 +400,7 @@ const struct cputime_driver cputime_bpf = {
         .name = "bpf",
         .open = bpf_open,
         .collect = bpf_collect,
+        .meet = bpf_meet,
         .set_topology = bpf_set_topology,
         .describe = bpf_describe,
         .precision = bpf_precision,

@@ -344,6 +344,14 @@ static int look(struct proc_accounting *p, struct cputime_totals *totals)
         return 0;
 }
 
+/* Does not move looked_ns: followers set no pace for those who wait for the next look. */
+static int proc_meet(void *state, pid_t pid, struct cputime_totals *totals,
+                     struct cputime_losses *losses)
+{
+        (void)losses;
+        return meet(state, pid, totals);
+}
+
 static int proc_collect(void *state, bool force, struct cputime_totals *totals,
                         struct cputime_losses *losses)
 {
@@ -353,14 +361,14 @@ static int proc_collect(void *state, bool force, struct cputime_totals *totals,
 
         if (!force && now - p->looked_ns < LOOK_PERIOD_NS)
                 return 0;
+        for (unsigned int cpu = 0; cpu < p->topology->ncpus; cpu++)
+                online += p->topology->cpus[cpu].online;
+        totals->cpu_wall_ns += online * (now - p->looked_ns);
+        p->looked_ns = now; /* also for a look that fails: the next one is not due before */
         r = look(p, totals);
         if (r < 0)
                 return r;
         count_nobody(p, totals, losses);
-        for (unsigned int cpu = 0; cpu < p->topology->ncpus; cpu++)
-                online += p->topology->cpus[cpu].online;
-        totals->cpu_wall_ns += online * (now - p->looked_ns);
-        p->looked_ns = now;
         return 1;
 }
 
@@ -446,6 +454,7 @@ const struct cputime_driver cputime_proc = {
         .name = "proc",
         .open = proc_open,
         .collect = proc_collect,
+        .meet = proc_meet,
         .set_topology = proc_set_topology,
         .describe = proc_describe,
         .precision = proc_precision,

@@ -164,7 +164,7 @@ static void tick(struct sampler *s, uint64_t missed)
         /* A model is driven by busy time; a meter is read first, because its instant matters. */
         if (!estimated)
                 slept = look_at_meter(s);
-        r = cputime_collect(s->cputime, false);
+        r = cputime_collect(s->cputime, s->ledger.last);
         if (estimated)
                 slept = look_at_meter(s);
         ledger_book(&s->ledger, &s->tick, slept);
@@ -255,12 +255,12 @@ int sampler_follow(struct sampler *s, struct target *t, struct letter *letter)
                 s->followers = letter;
                 return -EAGAIN;
         }
-        /* All that has run until now is not the target's. */
+        /* What it has run until now is not the target's. */
         if (!s->forced) {
-                r = cputime_collect(s->cputime, true);
+                r = cputime_meet(s->cputime, t->pid);
                 if (r < 0)
                         return r;
-                s->forced = true;
+                s->forced = r > 0; /* so has everybody's */
         }
         return ledger_follow(&s->ledger, t);
 }

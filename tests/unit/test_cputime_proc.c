@@ -325,6 +325,46 @@ static void a_process_lives_on_when_its_leader_has_ended(void **state)
         assert_null(processes_find(&processes, 7));
 }
 
+static void who_is_asked_for_is_met_out_of_turn(void **state)
+{
+        const struct actor child = {.pid = 9,
+                                    .ppid = 7,
+                                    .threads = 1,
+                                    .cpu_s = 2,
+                                    .state = 'R',
+                                    .start_ticks = now_ticks() + 1};
+
+        open_it();
+        write_actor(&child);
+        write_process(53, 0);
+        assert_int_equal(cputime_meet(cputime, 9), 0);
+        assert_int_equal(processes_find(&processes, 9)->cpu_ns[0], 2 * NS_PER_S);
+        assert_int_equal(processes_find(&processes, 9)->parent->pid, 7);
+        /* and nobody else */
+        assert_int_equal(processes_find(&processes, 7)->cpu_ns[0], 0);
+        assert_int_equal(cputime_meet(cputime, 10), 0);
+        assert_null(processes_find(&processes, 10));
+        collect();
+        assert_int_equal(processes_find(&processes, 9)->cpu_ns[0], 2 * NS_PER_S);
+        assert_int_equal(processes_find(&processes, 7)->cpu_ns[0], 3 * NS_PER_S);
+}
+
+/* Whoever may follow could keep reports from everybody otherwise. */
+static void meeting_does_not_put_off_the_next_look(void **state)
+{
+        const struct timespec pause = {.tv_nsec = 10000000};
+        int looks = 0;
+
+        open_it();
+        for (int i = 0; i < 100 && looks == 0; i++) { /* a second, for a quarter of one */
+                assert_int_equal(cputime_meet(cputime, 7), 0);
+                looks = cputime_collect(cputime, false);
+                nanosleep(&pause, NULL);
+        }
+        assert_int_equal(looks, 1);
+        assert_int_equal(cputime_collect(cputime, false), 0);
+}
+
 static void without_the_sums_it_does_not_open(void **state)
 {
         const struct cputime_config config = {
@@ -351,6 +391,8 @@ int main(void)
                 TEST(a_look_that_fails_changes_nothing),
                 TEST(who_is_met_late_brings_no_past_along),
                 TEST(a_process_lives_on_when_its_leader_has_ended),
+                TEST(who_is_asked_for_is_met_out_of_turn),
+                TEST(meeting_does_not_put_off_the_next_look),
                 TEST(without_the_sums_it_does_not_open),
         };
 
