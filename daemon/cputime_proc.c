@@ -2,15 +2,12 @@
 /*
  * CPU accounting from /proc, for machines where BPF cannot be used.
  *
- * Four times a second every process is looked at.  What it used since the last look is counted
- * where it ran last.  Not seen: processes that begin and end between two looks, the last part of
- * every other one, and descendants whose parent has gone before they are met.  The kernel's own sum
- * of busy time
+ * Four times a second every process is looked at.  What its threads used since the last look is
+ * counted where each ran last.  Not seen: processes that begin and end between two looks, the last
+ * part of every other one, and descendants whose parent has gone before they are met.  The kernel's
+ * own sum of busy time
  * (/proc/stat, in clock ticks) tells how much that is, so that those who stay are not charged for
  * it.
- *
- * Time comes from /proc/PID/task/TID/schedstat in nanoseconds where the kernel has it, else from
- * /proc/PID/stat in clock ticks.  Formats: proc(5), Documentation/scheduler/sched-stats.rst.
  */
 #include "cputime.h"
 
@@ -26,6 +23,7 @@
 
 #include "clock.h"
 #include "procfs.h"
+#include "thread_times.h"
 
 #define LOOK_PERIOD_NS 250000000ull
 #define TABLE_SIZE     65536u /* power of two; more processes share chains */
@@ -36,7 +34,8 @@ struct known {
         struct known *next;
         struct process *process;
         uint64_t start_ticks, cpu_ticks, cpu_ns;
-        uint64_t look; /* the last one it was met in, or could not be read in */
+        struct thread_times threads; /* when it was charged last */
+        uint64_t look;               /* the last one it was met in, or could not be read in */
 };
 
 /* A CPU's line of /proc/stat, as it was last there: those that are offline have none. */
@@ -49,14 +48,13 @@ struct proc_accounting {
         char *root;
         struct processes *ps;
         const struct topology *topology;
-        bool schedstat;
-        long hz;
         struct known *table[TABLE_SIZE];
         uint64_t look, looked_ns;
         uint64_t begun_ticks; /* the last look that met everybody: its beginning, since boot */
         bool unread;          /* the present look could not read a process that is known */
         uint64_t counted_ns[TOPOLOGY_MAX_SLOTS + 1]; /* charged to processes or to nobody */
-        struct cpu_sums *cpus;                       /* by number */
+        struct thread_reader reader;
+        struct cpu_sums *cpus; /* by number */
         unsigned int ncpus;
         uint64_t kernel_ns[TOPOLOGY_MAX_SLOTS + 1]; /* busy time by the kernel's own count */
         uint64_t idle_ns;
@@ -64,71 +62,7 @@ struct proc_accounting {
 
 static uint64_t ticks_to_ns(const struct proc_accounting *p, uint64_t ticks)
 {
-        return ticks * (NS_PER_S / (uint64_t)p->hz);
-}
-
-static uint64_t boot_ticks(const struct proc_accounting *p)
-{
-        return clock_ns(CLOCK_BOOTTIME) / (NS_PER_S / (uint64_t)p->hz);
-}
-
-static unsigned int slot_of_cpu(const struct proc_accounting *p, int cpu)
-{
-        if (cpu < 0 || (unsigned int)cpu >= p->topology->ncpus || p->topology->cpus[cpu].slot < 0)
-                return p->topology->nslots;
-        return (unsigned int)p->topology->cpus[cpu].slot;
-}
-
-/* First number of a schedstat file: time on the CPU, in ns. */
-static bool schedstat_ns(const char *path, uint64_t *ns)
-{
-        FILE *f = fopen(path, "re");
-        unsigned long long value;
-        bool good;
-
-        if (!f)
-                return false;
-        good = fscanf(f, "%llu", &value) == 1;
-        fclose(f);
-        *ns = good ? value : 0;
-        return good;
-}
-
-/* CPU time of the threads that a process has now. */
-static bool threads_ns(const struct proc_accounting *p, pid_t pid, uint64_t *total)
-{
-        char path[PATH_MAX];
-        struct dirent *entry;
-        DIR *dir;
-
-        snprintf(path, sizeof(path), "%s/%d/task", p->root, pid);
-        dir = opendir(path);
-        if (!dir)
-                return false;
-        *total = 0;
-        while ((entry = readdir(dir))) {
-                uint64_t ns;
-
-                if (!isdigit((unsigned char)entry->d_name[0]))
-                        continue;
-                snprintf(path, sizeof(path), "%s/%d/task/%.20s/schedstat", p->root, pid,
-                         entry->d_name);
-                if (schedstat_ns(path, &ns))
-                        *total += ns;
-        }
-        closedir(dir);
-        return true;
-}
-
-/* CPU time of a process so far.  Threads that have gone are in the clock ticks only. */
-static uint64_t process_ns(const struct proc_accounting *p, pid_t pid,
-                           const struct procfs_stat *stat)
-{
-        uint64_t ticks_ns = ticks_to_ns(p, stat->cpu_ticks), ns;
-
-        if (!p->schedstat || !threads_ns(p, pid, &ns))
-                return ticks_ns;
-        return ns > ticks_ns ? ns : ticks_ns;
+        return ticks * p->reader.tick_ns;
 }
 
 static struct known **known_find(struct proc_accounting *p, pid_t pid)
@@ -140,33 +74,76 @@ static struct known **known_find(struct proc_accounting *p, pid_t pid)
         return at;
 }
 
+static void known_free(struct known *k)
+{
+        if (!k)
+                return;
+        thread_times_deinit(&k->threads);
+        free(k);
+}
+
 static void known_remove(struct proc_accounting *p, struct known **at)
 {
         struct known *k = *at;
 
         *at = k->next;
         processes_death(p->ps, k->process);
-        free(k);
+        known_free(k);
 }
 
+static int charge_slot(struct proc_accounting *p, struct known *k, unsigned int slot, uint64_t ns,
+                       struct cputime_totals *totals)
+{
+        int r = ns ? processes_ran(p->ps, k->process, slot, (int64_t)ns) : 0;
+
+        if (r < 0)
+                return r;
+        k->cpu_ns += ns;
+        totals->busy_ns[slot] += ns;
+        p->counted_ns[slot] += ns;
+        return 0;
+}
+
+/*
+ * Charge what a process has used since it was charged last, where its threads used it.  That the
+ * parts are not exactly the whole (clock ticks; threads that have ended) is spread over all slots;
+ * what no living thread used goes where the leader is.
+ */
 static int charge(struct proc_accounting *p, struct known *k, const struct procfs_stat *stat,
                   struct cputime_totals *totals)
 {
-        unsigned int slot = slot_of_cpu(p, stat->cpu);
-        uint64_t now_ns;
-        int64_t ns;
+        uint64_t now_ns, new_ns, left_ns, ran_ns = 0;
+        unsigned int last = slot_of_cpu(p->topology, stat->cpu);
+        int r;
 
         if (stat->cpu_ticks == k->cpu_ticks && k->cpu_ns)
                 return 0; /* what is below a tick is taken with the next one */
-        now_ns = process_ns(p, k->process->pid, stat);
-        ns = (int64_t)(now_ns - k->cpu_ns);
-        k->cpu_ticks = stat->cpu_ticks;
-        if (ns <= 0)
-                return 0;
-        k->cpu_ns = now_ns;
-        totals->busy_ns[slot] += (uint64_t)ns;
-        p->counted_ns[slot] += (uint64_t)ns;
-        return processes_ran(p->ps, k->process, slot, ns);
+        r = thread_reader_read(&p->reader, &k->threads, p->topology, k->process->pid, stat,
+                               &now_ns);
+        if (r < 0 || now_ns <= k->cpu_ns)
+                return r;
+        new_ns = left_ns = now_ns - k->cpu_ns;
+        r = thread_times_copy(&k->threads, &p->reader.now);
+        for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
+                ran_ns += p->reader.ran_ns[slot];
+                if (p->reader.ran_ns[slot])
+                        last = slot;
+        }
+        for (unsigned int slot = 0; r >= 0 && slot < last; slot++) {
+                uint64_t part_ns = p->reader.ran_ns[slot]
+                                           ? (uint64_t)((double)new_ns *
+                                                        (double)p->reader.ran_ns[slot] /
+                                                        (double)ran_ns)
+                                           : 0;
+
+                r = charge_slot(p, k, slot, part_ns, totals);
+                left_ns -= part_ns;
+        }
+        if (r >= 0)
+                r = charge_slot(p, k, last, left_ns, totals);
+        if (r >= 0)
+                k->cpu_ticks = stat->cpu_ticks;
+        return r;
 }
 
 /* Its leader may end before the others: then the process is a zombie that runs. */
@@ -184,24 +161,41 @@ static int known_new(struct proc_accounting *p, struct known **at, pid_t pid,
                      const struct procfs_stat *stat)
 {
         struct known *k = calloc(1, sizeof(*k));
-        int r;
+        int r = k ? 0 : -ENOMEM;
 
-        if (!k)
-                return -ENOMEM;
-        r = processes_birth(p->ps, &k->process, pid, ticks_to_ns(p, stat->start_ticks), stat->comm,
-                            stat->flags & PROCFS_PF_KTHREAD, processes_find(p->ps, stat->ppid));
+        /* Older than the last look, which did not meet it: what it used before is not ours.  It has
+         * been called nobody's, or was before us. */
+        if (r >= 0 && stat->start_ticks < p->begun_ticks) {
+                r = thread_reader_read(&p->reader, &k->threads, p->topology, pid, stat, &k->cpu_ns);
+                if (r >= 0)
+                        r = thread_times_copy(&k->threads, &p->reader.now);
+                k->cpu_ticks = stat->cpu_ticks;
+        }
+        if (r >= 0)
+                r = processes_birth(p->ps, &k->process, pid, ticks_to_ns(p, stat->start_ticks),
+                                    stat->comm, stat->flags & PROCFS_PF_KTHREAD,
+                                    processes_find(p->ps, stat->ppid));
         if (r < 0) {
-                free(k);
+                known_free(k);
                 return r;
         }
         k->start_ticks = stat->start_ticks;
-        /* Older than the last look, which did not meet it: what it used before is not ours.  It has
-         * been called nobody's, or was before us. */
-        if (stat->start_ticks < p->begun_ticks) {
-                k->cpu_ticks = stat->cpu_ticks;
-                k->cpu_ns = process_ns(p, pid, stat);
-        }
         *at = k;
+        return 0;
+}
+
+/*
+ * What comes of an error in reading a process.  It has not gone, for all we know: were it taken for
+ * new when it can be read again, its whole life would be charged at once.
+ */
+static int not_read(struct proc_accounting *p, struct known *k, int r)
+{
+        if (r == -ENOMEM)
+                return r;
+        if (k) {
+                k->look = p->look;
+                p->unread |= r != -ESRCH;
+        }
         return 0;
 }
 
@@ -214,28 +208,20 @@ static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *tot
 
         if (r == -ESRCH || (r == 0 && has_ended(&stat)))
                 return 0; /* gone: not met in this look */
-        if (r < 0) {
-                /* Not gone, for all we know: were it taken for new when it can be read again, its
-                 * whole life would be charged at once. */
-                if (*at) {
-                        (*at)->look = p->look;
-                        p->unread = true;
-                }
-                return 0;
-        }
+        if (r < 0)
+                return not_read(p, *at, r);
         if (*at && (*at)->start_ticks != stat.start_ticks) {
                 known_remove(p, at); /* another process with the same number */
                 at = known_find(p, pid);
         }
-        if (!*at) {
-                r = known_new(p, at, pid, &stat);
-                if (r < 0)
-                        return r;
+        r = *at ? 0 : known_new(p, at, pid, &stat);
+        if (r >= 0) {
+                (*at)->look = p->look;
+                process_set_threads((*at)->process, living_threads(&stat));
+                process_rename((*at)->process, stat.comm);
+                r = charge(p, *at, &stat, totals);
         }
-        (*at)->look = p->look;
-        process_set_threads((*at)->process, living_threads(&stat));
-        process_rename((*at)->process, stat.comm);
-        return charge(p, *at, &stat, totals);
+        return r < 0 ? not_read(p, *at, r) : 0;
 }
 
 /* One line of /proc/stat, if it is a CPU's.  "cpu " without a number is the sum of all. */
@@ -271,7 +257,7 @@ static int read_kernel_sums(struct proc_accounting *p)
                         continue;
                 last = &p->cpus[cpu];
                 if (last->known && now.busy_ticks > last->busy_ticks)
-                        p->kernel_ns[slot_of_cpu(p, cpu)] += ticks_to_ns(
+                        p->kernel_ns[slot_of_cpu(p->topology, cpu)] += ticks_to_ns(
                                 p, now.busy_ticks - last->busy_ticks);
                 if (last->known && now.idle_ticks > last->idle_ticks)
                         p->idle_ns += ticks_to_ns(p, now.idle_ticks - last->idle_ticks);
@@ -281,11 +267,15 @@ static int read_kernel_sums(struct proc_accounting *p)
         return 0;
 }
 
-/* Busy time that no process was met for. */
+/*
+ * Busy time that no process was met for.  Who changed its CPU between two looks may be counted in
+ * another slot than the kernel counts it in: what is missing in one slot and too much in another is
+ * not counted twice.
+ */
 static void count_nobody(struct proc_accounting *p, struct cputime_totals *totals,
                          struct cputime_losses *losses)
 {
-        uint64_t slack = ticks_to_ns(p, SLACK_TICKS) * p->topology->ncpus;
+        uint64_t slack = ticks_to_ns(p, SLACK_TICKS) * p->topology->ncpus, kernel = 0, counted = 0;
 
         if (read_kernel_sums(p) < 0)
                 return;
@@ -294,11 +284,18 @@ static void count_nobody(struct proc_accounting *p, struct cputime_totals *total
         if (p->unread) /* what it used is in the kernel's sums, and will be its own */
                 return;
         for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
+                kernel += p->kernel_ns[slot];
+                counted += p->counted_ns[slot];
+        }
+        for (unsigned int slot = 0; slot <= p->topology->nslots; slot++) {
                 uint64_t missing;
 
-                if (p->kernel_ns[slot] <= p->counted_ns[slot] + slack)
+                if (p->kernel_ns[slot] <= p->counted_ns[slot] + slack || kernel <= counted + slack)
                         continue;
                 missing = p->kernel_ns[slot] - p->counted_ns[slot];
+                if (missing > kernel - counted)
+                        missing = kernel - counted;
+                counted += missing;
                 p->counted_ns[slot] += missing;
                 totals->busy_ns[slot] += missing;
                 totals->nobody_ns[slot] += missing;
@@ -308,7 +305,7 @@ static void count_nobody(struct proc_accounting *p, struct cputime_totals *total
 
 static int look(struct proc_accounting *p, struct cputime_totals *totals)
 {
-        uint64_t begun_ticks = boot_ticks(p);
+        uint64_t begun_ticks = clock_ns(CLOCK_BOOTTIME) / p->reader.tick_ns;
         struct dirent *entry;
         DIR *dir = opendir(p->root);
         int r = 0;
@@ -379,9 +376,10 @@ static void proc_close(void *state)
         for (uint32_t i = 0; i < TABLE_SIZE; i++) {
                 for (struct known *k = p->table[i], *next; k; k = next) {
                         next = k->next;
-                        free(k);
+                        known_free(k);
                 }
         }
+        thread_reader_deinit(&p->reader);
         free(p->cpus);
         free(p->root);
         free(p);
@@ -393,8 +391,6 @@ static int proc_open(void **ret, const struct cputime_config *config,
 {
         struct proc_accounting *p = calloc(1, sizeof(*p));
         struct cputime_totals before = {0};
-        char path[PATH_MAX];
-        uint64_t ns;
         int r;
 
         if (!p)
@@ -410,10 +406,8 @@ static int proc_open(void **ret, const struct cputime_config *config,
         }
         p->ps = ps;
         p->topology = topology;
-        p->hz = sysconf(_SC_CLK_TCK);
         p->begun_ticks = UINT64_MAX; /* everybody is older than the first look */
-        snprintf(path, sizeof(path), "%s/self/schedstat", p->root);
-        p->schedstat = schedstat_ns(path, &ns);
+        thread_reader_init(&p->reader, p->root);
         r = look(p, &before);
         if (r >= 0)
                 r = read_kernel_sums(p);
@@ -435,13 +429,13 @@ static void proc_set_topology(void *state, const struct topology *topology)
 
 static const char *proc_describe(const void *state)
 {
-        return ((const struct proc_accounting *)state)->schedstat ? "proc (schedstat)"
-                                                                  : "proc (stat)";
+        return ((const struct proc_accounting *)state)->reader.schedstat ? "proc (schedstat)"
+                                                                         : "proc (stat)";
 }
 
 static const char *proc_precision(const void *state)
 {
-        return ((const struct proc_accounting *)state)->schedstat
+        return ((const struct proc_accounting *)state)->reader.schedstat
                        ? "every process four times a second; what lives shorter is not seen, and "
                          "every process's "
                          "last quarter of a second may be missing"

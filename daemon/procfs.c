@@ -58,14 +58,44 @@ int procfs_parse_stat(struct procfs_stat *stat, const char *text)
         return 0;
 }
 
+static int read_stat(struct procfs_stat *stat, const char *path)
+{
+        char text[1024];
+        ssize_t n = read_small(path, text, sizeof(text));
+
+        return n < 0 ? (int)n : procfs_parse_stat(stat, text);
+}
+
 int procfs_stat(struct procfs_stat *stat, const char *root, pid_t pid)
 {
-        char path[PATH_MAX], text[1024];
-        ssize_t n;
+        char path[PATH_MAX];
 
         snprintf(path, sizeof(path), "%s/%d/stat", root, pid);
+        return read_stat(stat, path);
+}
+
+int procfs_thread_stat(struct procfs_stat *stat, const char *root, pid_t pid, pid_t tid)
+{
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/%d/task/%d/stat", root, pid, tid);
+        return read_stat(stat, path);
+}
+
+int procfs_thread_ns(uint64_t *ns, const char *root, pid_t pid, pid_t tid)
+{
+        char path[PATH_MAX], text[128];
+        unsigned long long value;
+        ssize_t n;
+
+        snprintf(path, sizeof(path), "%s/%d/task/%d/schedstat", root, pid, tid);
         n = read_small(path, text, sizeof(text));
-        return n < 0 ? (int)n : procfs_parse_stat(stat, text);
+        if (n < 0)
+                return (int)n;
+        if (sscanf(text, "%llu", &value) != 1)
+                return -EBADMSG;
+        *ns = value;
+        return 0;
 }
 
 pid_t procfs_ppid(const char *root, pid_t pid)

@@ -25,6 +25,15 @@ int procfs_parse_stat(struct procfs_stat *stat, const char *text);
 /* /proc/PID/stat.  0, -ESRCH when there is no such process, or another negative errno. */
 int procfs_stat(struct procfs_stat *stat, const char *root, pid_t pid);
 
+/* The same of one of its threads, whose own cpu_ticks, cpu and state these are. */
+int procfs_thread_stat(struct procfs_stat *stat, const char *root, pid_t pid, pid_t tid);
+
+/*
+ * CPU time of a thread, in ns: the first number of its schedstat
+ * (Documentation/scheduler/sched-stats.rst in the kernel).  0, -ESRCH, or another negative errno.
+ */
+int procfs_thread_ns(uint64_t *ns, const char *root, pid_t pid, pid_t tid);
+
 /* Its parent, or a negative errno. */
 pid_t procfs_ppid(const char *root, pid_t pid);
 

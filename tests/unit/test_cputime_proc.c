@@ -78,6 +78,39 @@ static void write_actor(const struct actor *a)
         write_stat_file(path, a);
 }
 
+/* A thread of process 7 with so many seconds of CPU time, on that CPU. */
+static void write_thread(int tid, int cpu_s, int cpu)
+{
+        const struct actor thread = {.pid = tid,
+                                     .ppid = 1,
+                                     .threads = 1,
+                                     .cpu = cpu,
+                                     .cpu_s = cpu_s,
+                                     .state = 'R',
+                                     .start_ticks = 100};
+        char path[64], text[64];
+
+        snprintf(path, sizeof(path), "7/task/%d/stat", tid);
+        write_stat_file(path, &thread);
+        snprintf(path, sizeof(path), "7/task/%d/schedstat", tid);
+        snprintf(text, sizeof(text), "%" PRIu64 " 0 1\n", (uint64_t)cpu_s * NS_PER_S);
+        tree_write(&tree, path, text);
+}
+
+/* Process 7 with two threads that have used so many seconds, the first on CPU 0. */
+static void write_two_threads(int first_s, int second_s, int gone_s, int second_cpu)
+{
+        write_actor(&(struct actor){.pid = 7,
+                                    .ppid = 1,
+                                    .threads = 2,
+                                    .cpu = 0,
+                                    .cpu_s = first_s + second_s + gone_s,
+                                    .state = 'R',
+                                    .start_ticks = 100});
+        write_thread(7, first_s, 0);
+        write_thread(8, second_s, second_cpu);
+}
+
 /* Process 7 with so many seconds of CPU time, on that CPU.  It has been there for long. */
 static void write_process(int cpu_s, int cpu)
 {
@@ -314,6 +347,9 @@ static void a_process_lives_on_when_its_leader_has_ended(void **state)
         open_it();
         p = processes_find(&processes, 7);
         write_actor(&java);
+        write_thread(7, 20, 0);
+        write_thread(8, 30, 0);
+        write_thread(9, 3, 0);
         collect();
         assert_ptr_equal(processes_find(&processes, 7), p);
         assert_int_equal(p->threads, 2);
@@ -323,6 +359,68 @@ static void a_process_lives_on_when_its_leader_has_ended(void **state)
         write_actor(&java);
         collect();
         assert_null(processes_find(&processes, 7));
+}
+
+static void expect_slots(int busy0_s, int busy1_s)
+{
+        const struct process *p = processes_find(&processes, 7);
+
+        assert_int_equal(p->cpu_ns[0], (uint64_t)busy0_s * NS_PER_S);
+        assert_int_equal(p->cpu_ns[1], (uint64_t)busy1_s * NS_PER_S);
+        assert_int_equal(p->cpu_ns[topology.nslots], 0);
+        assert_int_equal(cputime_totals(cputime)->busy_ns[0], (uint64_t)busy0_s * NS_PER_S);
+        assert_int_equal(cputime_totals(cputime)->busy_ns[1], (uint64_t)busy1_s * NS_PER_S);
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 0);
+}
+
+static void each_thread_is_charged_where_it_ran(void **state)
+{
+        write_two_threads(20, 30, 0, 1);
+        open_it();
+        write_two_threads(22, 35, 0, 1);
+        write_stat(102, 1000, 205, 900);
+        collect();
+        expect_slots(2, 5);
+        /* one waits, the other goes on */
+        write_two_threads(22, 36, 0, 1);
+        write_stat(102, 1000, 206, 900);
+        collect();
+        expect_slots(2, 6);
+        /* a third one has come and gone: where it was is not known, and they tell best */
+        write_two_threads(22, 38, 4, 1);
+        write_stat(102, 1000, 212, 900);
+        collect();
+        expect_slots(2, 12);
+}
+
+static void each_thread_is_charged_where_it_ran_in_nanoseconds(void **state)
+{
+        tree_write(&tree, "self/schedstat", "1 0 1\n");
+        each_thread_is_charged_where_it_ran(state);
+        assert_string_equal(cputime_name(cputime), "proc (schedstat)");
+}
+
+/* Its first thread's time was charged before there was a second. */
+static void a_second_thread_does_not_move_what_the_first_used(void **state)
+{
+        open_it();
+        write_two_threads(51, 3, 0, 1);
+        write_stat(101, 1000, 203, 900);
+        collect();
+        expect_slots(1, 3);
+}
+
+/* What is charged on another CPU than the kernel counts it on is not nobody's as well. */
+static void who_changes_its_cpu_is_not_counted_twice(void **state)
+{
+        open_it();
+        write_process(56, 1);
+        write_stat(103, 1000, 203, 900);
+        collect();
+        expect_slots(0, 6);
+        write_stat(103, 1000, 205, 900);
+        collect();
+        assert_int_equal(cputime_losses(cputime)->lost_ns, 2 * NS_PER_S);
 }
 
 static void who_is_asked_for_is_met_out_of_turn(void **state)
@@ -391,6 +489,10 @@ int main(void)
                 TEST(a_look_that_fails_changes_nothing),
                 TEST(who_is_met_late_brings_no_past_along),
                 TEST(a_process_lives_on_when_its_leader_has_ended),
+                TEST(each_thread_is_charged_where_it_ran),
+                TEST(each_thread_is_charged_where_it_ran_in_nanoseconds),
+                TEST(a_second_thread_does_not_move_what_the_first_used),
+                TEST(who_changes_its_cpu_is_not_counted_twice),
                 TEST(who_is_asked_for_is_met_out_of_turn),
                 TEST(meeting_does_not_put_off_the_next_look),
                 TEST(without_the_sums_it_does_not_open),
