@@ -29,6 +29,8 @@
 #define TABLE_SIZE     65536u /* power of two; more processes share chains */
 /* /proc/stat counts in clock ticks, per CPU: less than this is rounding. */
 #define SLACK_TICKS 2
+/* Generations that one look meets from the child upwards; the oldest of more has no parent. */
+#define LINE_MAX_LENGTH 64
 
 struct known {
         struct known *next;
@@ -224,6 +226,27 @@ static int meet(struct proc_accounting *p, pid_t pid, struct cputime_totals *tot
         return r < 0 ? not_read(p, *at, r) : 0;
 }
 
+/*
+ * Look at one process, and before it at those of its ancestors that are not known: descent and
+ * targets are inherited at birth.  A parent may have a higher number, hence come later in /proc,
+ * when numbers have begun anew.
+ */
+static int meet_line(struct proc_accounting *p, pid_t pid, struct cputime_totals *totals)
+{
+        pid_t line[LINE_MAX_LENGTH] = {pid};
+        struct procfs_stat stat;
+        size_t n = 1;
+        int r = 0;
+
+        while (n < LINE_MAX_LENGTH && !*known_find(p, line[n - 1]) &&
+               procfs_stat(&stat, p->root, line[n - 1]) == 0 && stat.ppid > 0 &&
+               !*known_find(p, stat.ppid))
+                line[n++] = stat.ppid;
+        while (r >= 0 && n)
+                r = meet(p, line[--n], totals);
+        return r;
+}
+
 /* One line of /proc/stat, if it is a CPU's.  "cpu " without a number is the sum of all. */
 static bool parse_cpu_sums(const char *line, int *cpu, struct cpu_sums *sums)
 {
@@ -322,7 +345,7 @@ static int look(struct proc_accounting *p, struct cputime_totals *totals)
                         break;
                 }
                 if (isdigit((unsigned char)entry->d_name[0]))
-                        r = meet(p, (pid_t)strtol(entry->d_name, NULL, 10), totals);
+                        r = meet_line(p, (pid_t)strtol(entry->d_name, NULL, 10), totals);
         }
         closedir(dir);
         if (r < 0) /* not all were looked at: who was not met need not be gone */
@@ -346,7 +369,7 @@ static int proc_meet(void *state, pid_t pid, struct cputime_totals *totals,
                      struct cputime_losses *losses)
 {
         (void)losses;
-        return meet(state, pid, totals);
+        return meet_line(state, pid, totals);
 }
 
 static int proc_collect(void *state, bool force, struct cputime_totals *totals,

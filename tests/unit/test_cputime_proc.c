@@ -423,6 +423,40 @@ static void who_changes_its_cpu_is_not_counted_twice(void **state)
         assert_int_equal(cputime_losses(cputime)->lost_ns, 2 * NS_PER_S);
 }
 
+/* The child's number is lower than its parent's when numbers have begun anew. */
+static void a_child_that_is_read_first_has_its_parent(void **state)
+{
+        const struct actor parent = {.pid = 9,
+                                     .ppid = 7,
+                                     .threads = 1,
+                                     .state = 'S',
+                                     .start_ticks = now_ticks() + 1},
+                           child = {.pid = 8,
+                                    .ppid = 9,
+                                    .threads = 1,
+                                    .state = 'S',
+                                    .start_ticks = now_ticks() + 1},
+                           orphan = {.pid = 6,
+                                     .ppid = 5,
+                                     .threads = 1,
+                                     .state = 'S',
+                                     .start_ticks = now_ticks() + 1};
+
+        open_it();
+        write_actor(&parent);
+        write_actor(&child);
+        write_actor(&orphan);
+        assert_int_equal(cputime_meet(cputime, 8), 0);
+        assert_non_null(processes_find(&processes, 8)->parent);
+        assert_int_equal(processes_find(&processes, 8)->parent->pid, 9);
+        assert_int_equal(processes_find(&processes, 9)->parent->pid, 7);
+        collect();
+        assert_int_equal(processes.nprocesses, 4);
+        assert_null(processes_find(&processes, 6)->parent);
+        collect();
+        assert_int_equal(processes.nprocesses, 4);
+}
+
 static void who_is_asked_for_is_met_out_of_turn(void **state)
 {
         const struct actor child = {.pid = 9,
@@ -493,6 +527,7 @@ int main(void)
                 TEST(each_thread_is_charged_where_it_ran_in_nanoseconds),
                 TEST(a_second_thread_does_not_move_what_the_first_used),
                 TEST(who_changes_its_cpu_is_not_counted_twice),
+                TEST(a_child_that_is_read_first_has_its_parent),
                 TEST(who_is_asked_for_is_met_out_of_turn),
                 TEST(meeting_does_not_put_off_the_next_look),
                 TEST(without_the_sums_it_does_not_open),
