@@ -405,6 +405,20 @@ int processes_follow(struct processes *ps, struct process *root, struct target *
         return r < 0 ? r : n;
 }
 
+int processes_adopt(struct processes *ps, struct process *p, struct process *parent)
+{
+        const struct target_set *set = parent->targets;
+        int r = 0;
+
+        for (const struct process *above = parent; above; above = above->parent)
+                if (above == p)
+                        return -ELOOP;
+        child_link(parent, p);
+        for (unsigned int t = 0; set && t < set->ntargets && r >= 0; t++)
+                r = processes_follow(ps, p, set->targets[t]);
+        return r < 0 ? r : 0;
+}
+
 /* Which targets are struck from the sets: one, or all that a function names. */
 struct leaving {
         const struct target *one;

@@ -91,6 +91,11 @@ void processes_deinit(struct processes *ps);
 /* A process is born of `parent` (NULL: not known).  -ENOMEM. */
 int processes_birth(struct processes *ps, struct process **ret, pid_t pid, uint64_t start_ns,
                     const char *comm, bool kernel, struct process *parent);
+/*
+ * `p`, born just now of nobody we knew, is found to be a child of `parent`: it and its descendants
+ * count for the parent's targets from here on.  0, -ENOMEM, or -ELOOP: it is above `parent`.
+ */
+int processes_adopt(struct processes *ps, struct process *p, struct process *parent);
 /* Its last thread has gone.  It stays, for the present tick's entries, until processes_bury(). */
 void processes_death(struct processes *ps, struct process *p);
 void process_rename(struct process *p, const char *comm);

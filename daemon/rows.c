@@ -70,6 +70,8 @@ static int row_birth(struct rows *t, uint32_t number)
 
                 if (ppid > 0)
                         parent = processes_find(t->ps, ppid);
+                if (ppid > 0 && !parent && t->norphans < t->nrows)
+                        t->orphans[t->norphans++] = (struct orphan){.row = number, .ppid = ppid};
         }
         return processes_birth(t->ps, &t->owner[number], (pid_t)info->tgid, info->start_ns, comm,
                                info->flags & ROW_KTHREAD, parent);
@@ -179,6 +181,26 @@ static int queue_drain(struct rows *t, struct cputime_totals *totals, struct cpu
         return 0;
 }
 
+/*
+ * Processes that are older than the probe are met in the order of their numbers, and where these
+ * have begun anew that is not the order of their births.  When all have been met, the parents of
+ * those that came before them are known.
+ */
+static int orphans_link(struct rows *t)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; i < t->norphans && r != -ENOMEM; i++) {
+                struct process *p = t->owner[t->orphans[i].row];
+                struct process *parent = processes_find(t->ps, t->orphans[i].ppid);
+
+                if (p && parent && !p->parent)
+                        r = processes_adopt(t->ps, p, parent); /* -ELOOP: it has moved on */
+        }
+        t->norphans = 0;
+        return r == -ENOMEM ? r : 0;
+}
+
 /* Free the rows that are dead, when all that was queued before they died has been read. */
 static int dying_free(struct rows *t, struct cputime_totals *totals, struct cputime_losses *losses)
 {
@@ -283,7 +305,11 @@ int rows_collect(struct rows *t, struct cputime_totals *totals, struct cputime_l
 
         r = queue_drain(t, totals, losses, &drained);
         if (r >= 0)
+                r = orphans_link(t);
+        if (r >= 0)
                 r = dying_free(t, totals, losses);
+        if (r >= 0)
+                r = orphans_link(t);
         losses->hidden_switches = __atomic_load_n(&counters->hidden_switches, __ATOMIC_RELAXED);
         losses->merged = __atomic_load_n(&counters->merged, __ATOMIC_RELAXED);
         losses->lost_threads = __atomic_load_n(&counters->lost_threads, __ATOMIC_RELAXED);
@@ -317,8 +343,9 @@ int rows_init(struct rows *t, const struct rows_memory *shared, uint32_t nrows, 
         t->renames = calloc(nrows, sizeof(*t->renames));
         t->is_dying = calloc(nrows, sizeof(*t->is_dying));
         t->dying = calloc(nrows, sizeof(*t->dying));
+        t->orphans = calloc(nrows, sizeof(*t->orphans));
         t->seen = calloc(ncpus, sizeof(*t->seen));
-        if (!t->owner || !t->renames || !t->is_dying || !t->dying || !t->seen) {
+        if (!t->owner || !t->renames || !t->is_dying || !t->dying || !t->orphans || !t->seen) {
                 rows_deinit(t);
                 return -ENOMEM;
         }
@@ -337,6 +364,7 @@ void rows_deinit(struct rows *t)
         free(t->renames);
         free(t->is_dying);
         free(t->dying);
+        free(t->orphans);
         free(t->seen);
         *t = (struct rows){0};
 }

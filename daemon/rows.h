@@ -30,6 +30,12 @@ struct rows_memory {
         struct probe_counters *counters;
 };
 
+/* A process that was met before its parent. */
+struct orphan {
+        uint32_t row;
+        pid_t ppid;
+};
+
 /* A CPU's sums at the last collection. */
 struct cpu_seen {
         int64_t idle_ns;
@@ -53,6 +59,8 @@ struct rows {
         bool *is_dying;         /* by row */
         uint32_t *dying;        /* rows with no live thread, not freed yet */
         uint32_t ndying;
+        struct orphan *orphans; /* met since they were last linked */
+        uint32_t norphans;
         uint32_t queue_head;
         uint32_t free_tail; /* end of the ring of free rows */
         uint32_t again;     /* a row that could not be read for want of memory, or ROW_NONE */

@@ -208,6 +208,27 @@ static void follow_takes_in_existing_descendants_and_not_siblings(void **state)
         assert_int_equal(t->nprocesses, 7);
 }
 
+static void who_is_adopted_joins_its_parents_targets(void **state)
+{
+        struct process *parent = born(10, NULL), *child = born(11, NULL), *below = born(12, child);
+
+        process_set_threads(child, 2);
+        process_set_threads(below, 1);
+        assert_int_equal(processes_follow(&ps, parent, t), 1);
+        assert_int_equal(processes_follow(&ps, below, u), 1);
+        assert_int_equal(processes_adopt(&ps, child, parent), 0);
+        assert_ptr_equal(child->parent, parent);
+        assert_true(is_in(child, t) && is_in(below, t) && is_in(below, u));
+        assert_false(is_in(child, u) || is_in(parent, u));
+        assert_int_equal(t->nprocesses, 3);
+        assert_int_equal(t->nthreads, 3);
+        assert_int_equal(u->nprocesses, 1);
+        /* nobody is above itself */
+        assert_int_equal(processes_adopt(&ps, parent, below), -ELOOP);
+        assert_int_equal(processes_adopt(&ps, parent, parent), -ELOOP);
+        assert_null(parent->parent);
+}
+
 static void nested_targets_both_count(void **state)
 {
         struct process *outer = born(1, NULL), *inner = born(2, outer), *late;
@@ -521,6 +542,7 @@ int main(void)
                 TEST(a_double_forked_daemon_is_in_the_target),
                 TEST(a_daemon_that_forked_before_is_found_below_its_shell),
                 TEST(follow_takes_in_existing_descendants_and_not_siblings),
+                TEST(who_is_adopted_joins_its_parents_targets),
                 TEST(nested_targets_both_count),
                 TEST(time_before_follow_in_the_same_tick_is_not_the_targets),
                 TEST(unfollow_strikes_only_that_target),

@@ -448,6 +448,66 @@ static void who_is_older_than_the_probe_has_its_parent_from_proc(void **state)
         tree_remove(&tree, "");
 }
 
+/* Numbers that have begun anew: each child's is lower than its parent's, so it is met first. */
+static void who_is_met_before_its_parent_is_linked_to_it(void **state)
+{
+        static struct tree tree;
+
+        tree_make(&tree);
+        for (int pid = 9; pid <= 12; pid++) {
+                char path[32], text[160];
+
+                snprintf(path, sizeof(path), "%d/stat", pid);
+                snprintf(text, sizeof(text),
+                         "%d (x) S %d 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 0 0 0 0 0 0 0 0 0 "
+                         "0 0 0 0 17 0 0 0\n",
+                         pid, pid == 12 ? 77 : pid + 1);
+                tree_write(&tree, path, text);
+        }
+        begin(NROWS, tree.root);
+        play("fork 0 9 grandchild\n"
+             "fork 9 20 known\n"
+             "fork 0 10 child\n"
+             "fork 0 11 parent\n"
+             "fork 0 12 orphan\n"
+             "run 9 0 5\n"
+             "tick\n"
+             "= 9 grandchild <10 x1 5 0 0\n"
+             "= 10 child <11 x1 0 0 0\n"
+             "= 11 parent <12 x1 0 0 0\n"
+             "= 12 orphan <0 x1 0 0 0\n"
+             "= 20 known <9 x1 0 0 0\n"
+             "exit 10\n"
+             "tick\n"
+             "= 9 grandchild <11 x1 5 0 0\n"
+             "= 11 parent <12 x1 0 0 0\n"
+             "= 12 orphan <0 x1 0 0 0\n"
+             "= 20 known <9 x1 0 0 0\n");
+        end();
+        tree_remove(&tree, "");
+}
+
+/* It dies within the tick in which it is met: its child's parent is its own parent. */
+static void who_dies_before_it_is_linked_leaves_its_children_above(void **state)
+{
+        static struct tree tree;
+
+        tree_make(&tree);
+        tree_write(&tree, "9/stat",
+                   "9 (x) S 10 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+                   "17 0 0 0\n");
+        begin(NROWS, tree.root);
+        play("fork 0 9 child\n"
+             "fork 0 11 above\n"
+             "fork 11 10 between\n"
+             "exit 10\n"
+             "tick\n"
+             "= 9 child <11 x1 0 0 0\n"
+             "= 11 above <0 x1 0 0 0\n");
+        end();
+        tree_remove(&tree, "");
+}
+
 static void what_the_probe_missed_is_passed_on(void **state)
 {
         begin(NROWS, NO_PROC);
@@ -492,6 +552,8 @@ int main(void)
                 cmocka_unit_test(stale_queue_entries_of_a_freed_row_are_passed_over),
                 cmocka_unit_test(a_parents_number_that_has_a_new_owner_is_no_parent),
                 cmocka_unit_test(who_is_older_than_the_probe_has_its_parent_from_proc),
+                cmocka_unit_test(who_is_met_before_its_parent_is_linked_to_it),
+                cmocka_unit_test(who_dies_before_it_is_linked_leaves_its_children_above),
                 cmocka_unit_test(what_the_probe_missed_is_passed_on),
                 cmocka_unit_test(rows_do_not_share_cache_lines),
         };
