@@ -255,8 +255,13 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                                     PID_UNKNOWN;
                 int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED);
                 int64_t idle = word == IDLE_UNKNOWN ? 0 : word >> 1;
-                uint64_t irq = __atomic_load_n(&c->irq_ns, __ATOMIC_RELAXED);
-                uint64_t stolen = __atomic_load_n(&c->stolen_ns, __ATOMIC_RELAXED);
+                /* The kernel's sums are since boot, and the first switch may be bringing them in
+                 * just now: they are read when they are whole, or not at all. */
+                uint64_t irq = own_irq || has_switched
+                                       ? __atomic_load_n(&c->irq_ns, __ATOMIC_RELAXED)
+                                       : 0;
+                uint64_t stolen = has_switched ? __atomic_load_n(&c->stolen_ns, __ATOMIC_RELAXED)
+                                               : 0;
                 uint64_t nobody = __atomic_load_n(&c->nobody_ns, __ATOMIC_RELAXED);
                 uint32_t slot = c->slot < 0 || (unsigned int)c->slot >= t->nslots
                                         ? t->nslots

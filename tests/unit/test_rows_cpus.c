@@ -119,6 +119,27 @@ static void interrupt_and_stolen_time_are_by_slot_and_online(void **state)
         end();
 }
 
+/* The first switch writes the sums, and that it was there last: a reader may come in between. */
+static void sums_since_boot_are_not_ours_while_the_first_switch_brings_them(void **state)
+{
+        begin(NROWS, NO_PROC);
+        player.memory.cpus[0].irq_ns = 1000000;
+        player.memory.cpus[0].stolen_ns = 2000000;
+        rows_collect_cpus(&rows, &totals, 500, false);
+        assert_int_equal(totals.irq_ns[0], 0);
+        assert_int_equal(totals.stolen_ns, 0);
+        player.memory.cpus[0].expected_pid = 0;
+        rows_collect_cpus(&rows, &totals, 600, false);
+        assert_int_equal(totals.irq_ns[0], 0);
+        assert_int_equal(totals.stolen_ns, 0);
+        player.memory.cpus[0].irq_ns += 3;
+        player.memory.cpus[0].stolen_ns += 4;
+        rows_collect_cpus(&rows, &totals, 700, false);
+        assert_int_equal(totals.irq_ns[0], 3);
+        assert_int_equal(totals.stolen_ns, 4);
+        end();
+}
+
 static void hidden_time_is_busy_and_nobodys(void **state)
 {
         begin(NROWS, NO_PROC);
@@ -162,6 +183,7 @@ int main(void)
                 cmocka_unit_test(idle_time_never_counts_back),
                 cmocka_unit_test(the_cpus_own_clock_is_followed),
                 cmocka_unit_test(interrupt_and_stolen_time_are_by_slot_and_online),
+                cmocka_unit_test(sums_since_boot_are_not_ours_while_the_first_switch_brings_them),
                 cmocka_unit_test(hidden_time_is_busy_and_nobodys),
                 cmocka_unit_test(cpus_do_not_share_cache_lines),
         };
