@@ -376,14 +376,14 @@ static __always_inline void hidden(struct cpu_state *c, __s64 now, __u64 known_n
 {
         __s64 ns = now - c->switch_ns - (__s64)known_ns - (__s64)c->ticked_ns;
 
-        if (c->expected_pid == PID_UNKNOWN)
+        if (!c->expected_task) /* the first switch of all */
                 return;
         __sync_fetch_and_add(&counters.hidden_switches, 1);
         if (ns > 0)
                 c->nobody_ns += ns;
 }
 
-static __always_inline void switched(struct task_struct *prev, int next_pid)
+static __always_inline void switched(struct task_struct *prev, __u64 next, int next_pid)
 {
         __u32 cpu = bpf_get_smp_processor_id(), tick = *(volatile __u32 *)&control.tick;
         struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
@@ -427,7 +427,7 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
                 stint = sum - prev->se.prev_sum_exec_runtime;
         }
         word = c->idle_word;
-        if (c->expected_pid != (__u32)prev->pid && rq) {
+        if (c->expected_task != (__u64)prev && rq) {
                 if (word & 1) /* the end of idling was hidden: it was when prev began */
                         word = ((word >> 1) + now - (__s64)(stint + gap)) << 1;
                 else
@@ -440,14 +440,14 @@ static __always_inline void switched(struct task_struct *prev, int next_pid)
         c->idle_word = word;
         c->switch_ns = now;
         c->ticked_ns = 0;
-        c->expected_pid = (__u32)next_pid;
+        c->expected_task = next;
 }
 
 /* At sched_switch the current thread is still prev: that gives raw_tp the typed pointer too. */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-        switched(prev, next->pid);
+        switched(prev, (__u64)next, next->pid);
         return 0;
 }
 
@@ -456,7 +456,7 @@ int on_switch_raw(struct bpf_raw_tracepoint_args *ctx)
 {
         struct task_struct *next = (struct task_struct *)ctx->args[2];
 
-        switched(bpf_get_current_task_btf(), BPF_CORE_READ(next, pid));
+        switched(bpf_get_current_task_btf(), (__u64)next, BPF_CORE_READ(next, pid));
         return 0;
 }
 
@@ -509,7 +509,7 @@ static __always_inline void charge_running(struct cpu_state *c, struct task_stru
         if (__sync_val_compare_and_swap(&t->last_ns, last, estimate) != last)
                 return;
         row_add(t->row, c->slot, (__s64)(estimate - last));
-        if ((__u32)task->pid == c->expected_pid)
+        if ((__u64)task == c->expected_task)
                 __sync_fetch_and_add(&c->ticked_ns, estimate - last);
 }
 
@@ -563,7 +563,7 @@ int tick_here(struct bpf_raw_tracepoint_args *ctx)
                 c->idle_word = ((c->idle_word >> 1) - now) << 1 | 1;
                 c->switch_ns = now;
                 c->ticked_ns = 0;
-                c->expected_pid = 0;
+                c->expected_task = (__u64)task;
         }
         return 0;
 }

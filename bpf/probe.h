@@ -51,7 +51,6 @@
 
 #define ROW_KTHREAD 1u /* row_info.flags: a kernel thread */
 
-#define PID_UNKNOWN 0xffffffffu /* cpu_state.expected_pid before the first switch */
 #define IDLE_UNKNOWN \
         (-0x7fffffffffffffffLL - 1) /* cpu_state.idle_word before the first switch or tick */
 
@@ -116,10 +115,13 @@ struct cpu_state {
         /*
          * The thread that the last switch seen put on this CPU.  When the next switch takes another
          * one off, a switch was kept from the probe (some sandboxes hide those of their own agent),
-         * and what cannot be told to be somebody's in between is hidden.
+         * and what cannot be told to be somebody's in between is hidden.  It is told by its
+         * address, because exec by a thread that is not the first one changes its number while it
+         * runs.  0 before the first switch.
          */
-        __u32 expected_pid;
+        __u64 expected_task;
         __u32 irq_depth; /* from here: the probe's own interrupt accounting, for kernels without */
+        __u32 unused_too;
         __u64 irq_mark_ns;  /* irq_ns at the last switch */
         __u64 irq_start_ns; /* when the present interrupt began */
         /*
@@ -128,7 +130,7 @@ struct cpu_state {
          * begins the next one's.  Where it finds none, that belongs to idling.
          */
         __u64 nobody_ns;
-        __u64 unused[5];
+        __u64 unused[4];
 };
 
 /* Written by the daemon, read by the probe. */
@@ -142,7 +144,7 @@ struct probe_counters {
         __u64 lost_threads;    /* threads born without storage: no memory */
         __u64 unseen_switches; /* switches of threads without storage or row */
         __u64 unseen_ns;       /* CPU time of those without storage: at most this much is missing */
-        __u64 hidden_switches; /* see cpu_state.expected_pid */
+        __u64 hidden_switches; /* see cpu_state.expected_task */
         __u64 merged;     /* processes counted in their parent's row because the table was full */
         __u64 queue_tail; /* end of the queue of dirty rows */
         __u64 free_head;  /* start of the ring of free rows */

@@ -251,8 +251,7 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                 struct cpu_state *c = &t->shared.cpus[cpu];
                 struct cpu_seen *seen = &t->seen[cpu];
                 /* before its sums: they are there when this is */
-                bool has_switched = __atomic_load_n(&c->expected_pid, __ATOMIC_ACQUIRE) !=
-                                    PID_UNKNOWN;
+                bool has_switched = __atomic_load_n(&c->expected_task, __ATOMIC_ACQUIRE) != 0;
                 int64_t word = __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED);
                 int64_t idle = word == IDLE_UNKNOWN ? 0 : word >> 1;
                 /* The kernel's sums are since boot, and the first switch may be bringing them in
@@ -354,10 +353,8 @@ int rows_init(struct rows *t, const struct rows_memory *shared, uint32_t nrows, 
                 rows_deinit(t);
                 return -ENOMEM;
         }
-        for (unsigned int cpu = 0; cpu < ncpus; cpu++) {
-                shared->cpus[cpu].expected_pid = PID_UNKNOWN;
+        for (unsigned int cpu = 0; cpu < ncpus; cpu++)
                 shared->cpus[cpu].idle_word = IDLE_UNKNOWN;
-        }
         for (uint32_t number = ROW_FIRST; number < nrows; number++)
                 row_offer(t, number);
         return 0;

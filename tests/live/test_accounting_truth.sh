@@ -12,6 +12,8 @@ rig_require_root
 # shellcheck source=accounting.sh
 . "$(dirname "$0")/accounting.sh"
 
+EXECS=400
+
 # exact TEXT MODE OPTION...: of loadgen
 exact() {
         local text=$1
@@ -31,6 +33,33 @@ exact "four daemons, three generations down" daemon --depth 3 --seconds 2 --coun
 exact "64 threads" threads --threads 64 --seconds 3
 exact "a process of 30 ms" short 0.03
 exact "50 times exec" exec-chain --depth 50 --ms 2
+
+# hidden_by N TEXT OPTION...: switches that were hidden from the probe while exec-chain made N
+hidden_by() {
+        local n=$1 text=$2 before
+        shift 2
+        before=$(hidden_switches)
+        exact "$text" exec-chain --depth "$n" --ms 0.1 "$@"
+        HIDDEN=$(($(hidden_switches) - before))
+}
+
+hidden_switches() {
+        "$(dirname "$0")/../bench/varlink_call.py" "$RIG/energat.sock" io.energat.GetStatus |
+                jq .hidden_switches
+}
+
+# Another thread takes the first one's number while it runs.  A sandbox may hide switches of its own
+# agent, as many in both.
+if command -v python3 >/dev/null; then
+        hidden_by "$EXECS" "$EXECS times exec by the first thread"
+        beside=$HIDDEN
+        hidden_by "$EXECS" "$EXECS times exec by another thread" --threads 2
+        note "hidden switches: $beside and $HIDDEN"
+        check "and it is not taken for a hidden switch" at_most "$HIDDEN" \
+                "$((2 * beside + EXECS / 2))"
+else
+        skip "$EXECS times exec by another thread than the first" "this machine has no python3"
+fi
 if [[ $(nproc) -ge 2 ]]; then
         exact "a thread that changes CPU every 1 ms" hop --seconds 2
 else

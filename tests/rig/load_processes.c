@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,9 +218,9 @@ int load_daemon(const struct load_options *o, struct load_result *result)
         return r < 0 ? r : 0;
 }
 
-int load_exec_chain(const struct load_options *o, struct load_result *result)
+static int exec_link(const struct load_options *o)
 {
-        char done[32], depth[32], ms[32], started[32];
+        char done[32], depth[32], ms[32], started[32], threads[32];
         /* CPU time and children survive exec; only the time of the start must be handed on. */
         char *arguments[] = {"loadgen",
                              "exec-chain",
@@ -231,11 +232,12 @@ int load_exec_chain(const struct load_options *o, struct load_result *result)
                              done,
                              "--started-ns",
                              started,
+                             "--threads",
+                             threads,
                              o->truth ? "--truth" : NULL,
                              (char *)o->truth,
                              NULL};
 
-        (void)result;
         load_spin_for(o->each_ns);
         if (o->done >= o->depth)
                 return 0;
@@ -243,6 +245,29 @@ int load_exec_chain(const struct load_options *o, struct load_result *result)
         snprintf(depth, sizeof(depth), "%u", o->depth);
         snprintf(ms, sizeof(ms), "%.6f", (double)o->each_ns / NS_PER_MS);
         snprintf(started, sizeof(started), "%llu", (unsigned long long)o->started_ns);
+        snprintf(threads, sizeof(threads), "%u", o->threads);
         execv("/proc/self/exe", arguments);
         return load_complain("execute itself again", errno);
+}
+
+static void *exec_link_thread(void *argument)
+{
+        return exec_link(argument) < 0 ? argument : NULL;
+}
+
+int load_exec_chain(const struct load_options *o, struct load_result *result)
+{
+        void *failed = NULL;
+        pthread_t thread;
+        int r;
+
+        (void)result;
+        if (o->threads <= 1)
+                return exec_link(o);
+        /* The new program takes the first thread's place, and its number, while that one waits. */
+        r = pthread_create(&thread, NULL, exec_link_thread, (void *)o);
+        if (r != 0)
+                return load_complain("start a thread", r);
+        pthread_join(thread, &failed);
+        return failed ? -ECHILD : 0;
 }

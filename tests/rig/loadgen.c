@@ -90,8 +90,10 @@ static const struct mode modes[] = {
          OPT_RATE | OPT_SECONDS, 0, false},
         {"daemon", "--depth D --seconds S --count N    spinning orphans, D generations down",
          load_daemon, OPT_DEPTH | OPT_SECONDS | OPT_COUNT, 0, false},
-        {"exec-chain", "--depth N --ms N    use CPU time, then execute itself, N times",
-         load_exec_chain, OPT_DEPTH | OPT_MS, OPT_STARTED | OPT_DONE, false},
+        {"exec-chain",
+         "--depth N --ms N [--threads 2]    use CPU time, then execute itself, N times; with two "
+         "threads by the second one",
+         load_exec_chain, OPT_DEPTH | OPT_MS, OPT_THREADS | OPT_STARTED | OPT_DONE, false},
 };
 #define MODES (sizeof(modes) / sizeof(modes[0]))
 

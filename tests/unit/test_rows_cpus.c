@@ -92,7 +92,7 @@ static void interrupt_and_stolen_time_are_by_slot_and_online(void **state)
 {
         begin(NROWS, NO_PROC);
         for (unsigned int cpu = 0; cpu < NCPUS; cpu++) {
-                player.memory.cpus[cpu].expected_pid = 0;
+                player.memory.cpus[cpu].expected_task = 1;
                 player.memory.cpus[cpu].irq_ns = 7;
                 player.memory.cpus[cpu].stolen_ns = 500;
         }
@@ -128,7 +128,7 @@ static void sums_since_boot_are_not_ours_while_the_first_switch_brings_them(void
         rows_collect_cpus(&rows, &totals, 500, false);
         assert_int_equal(totals.irq_ns[0], 0);
         assert_int_equal(totals.stolen_ns, 0);
-        player.memory.cpus[0].expected_pid = 0;
+        player.memory.cpus[0].expected_task = 1;
         rows_collect_cpus(&rows, &totals, 600, false);
         assert_int_equal(totals.irq_ns[0], 0);
         assert_int_equal(totals.stolen_ns, 0);
@@ -172,7 +172,7 @@ static void cpus_do_not_share_cache_lines(void **state)
 {
         assert_int_equal(sizeof(struct cpu_state) % 64, 0);
         /* what a switch touches is in the first */
-        assert_true(offsetof(struct cpu_state, expected_pid) + 4 <= 64);
+        assert_true(offsetof(struct cpu_state, expected_task) + 8 <= 64);
 }
 
 int main(void)
