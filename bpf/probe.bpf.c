@@ -32,6 +32,8 @@ struct thread {
         __u64 last_ns; /* of sum_exec_runtime, charged so far */
         __u32 row;
         __u32 counted; /* 1: is in row.live; 2: was */
+        __u32 claimed; /* of a process's first thread: somebody takes a row for it, or has */
+        __u32 unused;
 };
 
 struct {
@@ -216,6 +218,16 @@ static __always_inline __u32 process_row(struct task_struct *leader, __u32 paren
 }
 
 /*
+ * Is it for us to take a row for the process of this thread?  A process is in the kernel's tables
+ * before task_newtask tells of it, so adopt() may meet it first, or at the same time: one of the
+ * two gives it a row, and the other leaves it alone.
+ */
+static __always_inline bool row_claim(struct thread *t)
+{
+        return __sync_val_compare_and_swap(&t->claimed, 0, 1) == 0;
+}
+
+/*
  * Birth of a thread or a process.  task_newtask is the one place that all of them pass (fork,
  * clone, vfork, kernel threads, io_uring workers), in the parent's context, before the child can
  * run.
@@ -232,18 +244,18 @@ int BPF_PROG(on_newtask, struct task_struct *task, unsigned long clone_flags)
         above = p ? p->row : ROW_NONE;
         /* A thread of a process that is not adopted yet waits for adopt() with its own time intact.
          */
-        born.row = clone_flags & CLONE_THREAD ? above : process_row(task, above);
+        if (clone_flags & CLONE_THREAD)
+                born.row = above;
         t = bpf_task_storage_get(&threads, task, &born, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if (t) {
-                if (born.row != ROW_NONE)
-                        thread_count(t);
-                if (!(clone_flags & CLONE_THREAD))
-                        row_queue(born.row);
-        } else {
+        if (!t) {
                 __sync_fetch_and_add(&counters.lost_threads, 1);
-                /* Give the row back, unless it is the parent's. */
-                if (!(clone_flags & CLONE_THREAD) && born.row != above && born.row != ROW_LOST)
-                        row_died(born.row);
+        } else if (clone_flags & CLONE_THREAD) {
+                if (t->row != ROW_NONE)
+                        thread_count(t);
+        } else if (row_claim(t)) {
+                t->row = process_row(task, above);
+                thread_count(t);
+                row_queue(t->row);
         }
         return 0;
 }
@@ -295,6 +307,8 @@ int adopt(struct bpf_iter__task *ctx)
                 struct task_struct *parent = leader->real_parent;
                 __u32 above = ROW_NONE, number;
 
+                if (!row_claim(l)) /* on_newtask is at it, on another CPU */
+                        return 0;
                 if (parent && !parent->exit_state) {
                         struct thread *p = bpf_task_storage_get(&threads, parent, NULL, 0);
 

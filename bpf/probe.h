@@ -36,6 +36,9 @@
  *    been freed: __schedule() makes the next thread rq->curr before it calls sched_switch, so a
  *    thread that has made its last switch is not found running afterwards; and the daemon frees no
  *    row while it runs the tick.
+ * 6. A process has one row.  Its first thread may be met twice, at its birth and, even before that,
+ *    by the iterator over all threads: thread.claimed goes from 0 to 1 once, by
+ *    compare-and-exchange, and who made it go takes the row.
  *
  * A value read from a cell can be negative: the tick charges a running thread by an estimate that
  * can be some microseconds ahead of the scheduler's next update, and the following switch-out takes

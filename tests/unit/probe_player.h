@@ -30,6 +30,7 @@ struct player_thread {
         uint64_t last_ns; /* of its CPU time, charged so far */
         uint32_t row;
         uint32_t counted; /* 1: is in row.live; 2: was */
+        uint32_t claimed; /* somebody takes a row for its process, or has */
 };
 
 static inline bool player_init(struct player *p, uint32_t nrows, unsigned int nslots,
@@ -187,6 +188,27 @@ static inline void thread_uncount(struct player *p, struct player_thread *t)
 
 /* ---- what happens to threads ---- */
 
+static inline bool row_claim(struct player_thread *t)
+{
+        uint32_t unclaimed = 0;
+
+        return __atomic_compare_exchange_n(&t->claimed, &unclaimed, 1, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+}
+
+/* The first thread of a process is met by the iterator; its parent has no row. */
+static inline void player_adopt(struct player *p, struct player_thread *t, uint32_t pid,
+                                uint64_t start_ns, const char *comm)
+{
+        if (t->row == ROW_NONE) {
+                if (!row_claim(t))
+                        return;
+                t->row = process_row(p, pid, start_ns, comm, ROW_NONE);
+                row_queue(p, t->row);
+        }
+        thread_count(p, t);
+}
+
 /* A process or, with pid 0, a thread of the parent's, is born of `parent` (NULL: not known). */
 static inline void player_newtask(struct player *p, struct player_thread *born,
                                   const struct player_thread *parent, uint32_t pid,
@@ -194,11 +216,15 @@ static inline void player_newtask(struct player *p, struct player_thread *born,
 {
         uint32_t above = parent ? parent->row : ROW_NONE;
 
-        *born = (struct player_thread){.row = pid ? process_row(p, pid, start_ns, comm, above)
-                                                  : above};
-        thread_count(p, born);
-        if (pid)
+        *born = (struct player_thread){.row = pid ? ROW_NONE : above};
+        player_pause(p);
+        if (!pid) {
+                thread_count(p, born);
+        } else if (row_claim(born)) {
+                born->row = process_row(p, pid, start_ns, comm, above);
+                thread_count(p, born);
                 row_queue(p, born->row);
+        }
 }
 
 /*

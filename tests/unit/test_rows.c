@@ -368,6 +368,52 @@ static void a_thread_adopted_after_the_others_ended_keeps_its_process(void **sta
         end();
 }
 
+static struct player_thread met_twice;
+static bool met_by_the_other;
+
+static void adopt_comes_in_between(void)
+{
+        if (met_by_the_other)
+                return;
+        met_by_the_other = true;
+        player_adopt(&player, &met_twice, 10, 10000, "twice");
+}
+
+static void newtask_comes_in_between(void)
+{
+        if (met_by_the_other)
+                return;
+        met_by_the_other = true;
+        /* as player_newtask(), on storage that is there */
+        assert_false(row_claim(&met_twice));
+}
+
+/* The kernel shows a process to the iterator before it tells of its birth. */
+static void a_process_that_is_met_at_its_birth_has_one_row(void **state)
+{
+        for (int adopt_is_first = 0; adopt_is_first < 2; adopt_is_first++) {
+                begin(NROWS, NO_PROC);
+                met_by_the_other = false;
+                met_twice = (struct player_thread){0};
+                player.pause = adopt_is_first ? adopt_comes_in_between : newtask_comes_in_between;
+                if (adopt_is_first)
+                        player_newtask(&player, &met_twice, NULL, 10, 10000, "twice");
+                else
+                        player_adopt(&player, &met_twice, 10, 10000, "twice");
+                assert_true(met_by_the_other);
+                player.pause = NULL;
+                collect();
+                assert_int_equal(ps.nprocesses, 1);
+                assert_int_equal(processes_find(&ps, 10)->threads, 1);
+                assert_int_equal(free_rows(), NROWS - ROW_FIRST - 1);
+                thread_uncount(&player, &met_twice);
+                collect();
+                assert_int_equal(ps.nprocesses, 0);
+                assert_int_equal(free_rows(), NROWS - ROW_FIRST);
+                end();
+        }
+}
+
 static void stale_queue_entries_of_a_freed_row_are_passed_over(void **state)
 {
         uint32_t number;
@@ -549,6 +595,7 @@ int main(void)
                 cmocka_unit_test(a_row_is_not_freed_before_the_probe_has_let_go_of_it),
                 cmocka_unit_test(a_death_waits_for_births_that_are_not_written_yet),
                 cmocka_unit_test(a_thread_adopted_after_the_others_ended_keeps_its_process),
+                cmocka_unit_test(a_process_that_is_met_at_its_birth_has_one_row),
                 cmocka_unit_test(stale_queue_entries_of_a_freed_row_are_passed_over),
                 cmocka_unit_test(a_parents_number_that_has_a_new_owner_is_no_parent),
                 cmocka_unit_test(who_is_older_than_the_probe_has_its_parent_from_proc),
