@@ -54,6 +54,7 @@ enum machine_column {
         SUM_UNPLACED_NS,
         SUM_SUSPENDED_NS,
         SUM_CLOCK_SET, /* how often the time of day was set */
+        SUM_UNCOUNTED, /* how often CPU time could not be read, or not be split by */
         SUM_WRAP_RISK, /* seconds x domains in which a counter could wrap between two ticks */
         SUM_MACHINE_COLUMNS
 };

@@ -214,7 +214,8 @@ void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted)
         struct accounts *a = &l->accounts;
 
         if (!counted || scratch_grow(l, l->processes.nentries) < 0) {
-                /* Out of memory: the tick's energy is nobody's, and that shows. */
+                /* The tick's energy is nobody's, and that shows. */
+                *machine_sum(a, a->sums, SUM_UNCOUNTED) += 1;
                 for (unsigned int i = 0; i < a->n; i++)
                         *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, i) += l->pending_uj[i];
         } else {

@@ -58,7 +58,7 @@ void ledger_begin(struct ledger *l, const struct cputime *cputime, uint64_t now_
 void ledger_book(struct ledger *l, const struct meter_tick *tick, bool slept);
 /*
  * Split what has been booked among the processes that ran, and serve the targets.  counted: whether
- * their CPU time is known; if not, for want of memory, the energy is nobody's.
+ * their CPU time is known; if not (no memory, no descriptor), the energy is nobody's.
  */
 void ledger_split(struct ledger *l, const struct cputime *cputime, bool counted);
 

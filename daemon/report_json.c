@@ -91,6 +91,12 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
                 warn(warnings, "CPU time was lost for want of memory: %llu threads, %.3f s",
                      (unsigned long long)machine[SUM_LOST_THREADS],
                      (double)machine[SUM_LOST_NS] / NS_PER_S);
+        if (machine[SUM_UNCOUNTED])
+                warn(warnings,
+                     "CPU time could not be read %llu times, for want of memory or descriptors: "
+                     "the "
+                     "energy used until then is unattributed",
+                     (unsigned long long)machine[SUM_UNCOUNTED]);
         if (machine[SUM_SUSPENDED_NS])
                 warn(warnings,
                      "the machine was suspended for %.1f s: the energy of that time is "
