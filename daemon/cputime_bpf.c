@@ -23,7 +23,6 @@
 #include "probe.skel.h"
 #include "rows.h"
 
-#define CACHE_LINE        64u
 #define ROWS_MIN          1024u
 #define ROWS_MAX          (1u << 22) /* the kernel's PID_MAX_LIMIT: more processes cannot be */
 #define ADOPT_INTERVAL_NS NS_PER_S
