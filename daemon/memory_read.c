@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory_read.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX 4096 /* smaps_rollup has some 25 lines */
+#define FILE_MAX  4096 /* smaps_rollup has some 25 lines */
+#define STATM_MAX 256  /* seven numbers */
 
 int memory_parse_statm(const char *text, uint64_t *pages)
 {
@@ -53,13 +56,11 @@ void memory_parse_numa_line(const char *line, uint64_t *pages, unsigned int nnod
         }
 }
 
-static int read_file(const char *proc_root, pid_t pid, const char *name, char *text, size_t size)
+static int read_path(const char *path, char *text, size_t size)
 {
-        char path[PATH_MAX];
         ssize_t n;
         int fd, r;
 
-        snprintf(path, sizeof(path), "%s/%d/%s", proc_root, pid, name);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
@@ -71,12 +72,51 @@ static int read_file(const char *proc_root, pid_t pid, const char *name, char *t
         return r;
 }
 
+/* A thread without memory has ended: its total size, the first field of statm, is 0. */
+static bool has_memory(const char *statm)
+{
+        return strtoull(statm, NULL, 10) > 0;
+}
+
+/*
+ * Path of a file of a process, as one of its living threads shows it.  The files of the process
+ * itself are those of its first thread, and are empty when that has ended before the others.
+ */
+static int living_path(const char *proc_root, pid_t pid, const char *name, char *path, size_t size)
+{
+        char text[STATM_MAX];
+        struct dirent *entry;
+        int r = -ESRCH;
+        DIR *dir;
+
+        snprintf(path, size, "%s/%d/task", proc_root, pid);
+        dir = opendir(path);
+        if (!dir)
+                return -errno;
+        while (r < 0 && (entry = readdir(dir))) {
+                if (!isdigit((unsigned char)entry->d_name[0]))
+                        continue;
+                snprintf(path, size, "%s/%d/task/%.20s/statm", proc_root, pid, entry->d_name);
+                if (read_path(path, text, sizeof(text)) < 0 || !has_memory(text))
+                        continue;
+                snprintf(path, size, "%s/%d/task/%.20s/%s", proc_root, pid, entry->d_name, name);
+                r = 0;
+        }
+        closedir(dir);
+        return r;
+}
+
 int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes, uint64_t *bytes)
 {
-        char text[128] = "";
+        char path[PATH_MAX], text[STATM_MAX] = "";
         uint64_t pages = 0;
-        int r = read_file(proc_root, pid, "statm", text, sizeof(text));
+        int r;
 
+        snprintf(path, sizeof(path), "%s/%d/statm", proc_root, pid);
+        r = read_path(path, text, sizeof(text));
+        if (r == 0 && !has_memory(text) &&
+            living_path(proc_root, pid, "statm", path, sizeof(path)) == 0)
+                r = read_path(path, text, sizeof(text));
         if (r == 0)
                 r = memory_parse_statm(text, &pages);
         *bytes = pages * page_bytes;
@@ -85,28 +125,46 @@ int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes,
 
 int memory_read_private(const char *proc_root, pid_t pid, uint64_t *bytes)
 {
-        char text[FILE_MAX] = "";
-        int r = read_file(proc_root, pid, "smaps_rollup", text, sizeof(text));
+        char path[PATH_MAX], text[FILE_MAX] = "";
+        int r;
 
+        snprintf(path, sizeof(path), "%s/%d/smaps_rollup", proc_root, pid);
+        r = read_path(path, text, sizeof(text));
+        if (r == -ESRCH && living_path(proc_root, pid, "smaps_rollup", path, sizeof(path)) == 0)
+                r = read_path(path, text, sizeof(text));
         return r < 0 ? r : memory_parse_private(text, bytes);
+}
+
+/* Number of lines, or a negative errno. */
+static int read_numa_maps(const char *path, uint64_t *pages, unsigned int nnodes)
+{
+        FILE *f = fopen(path, "re");
+        char *line = NULL;
+        size_t size = 0;
+        int n = 0;
+
+        if (!f)
+                return -errno;
+        while (getline(&line, &size, f) > 0) {
+                memory_parse_numa_line(line, pages, nnodes);
+                n++;
+        }
+        if (ferror(f))
+                n = -EIO;
+        free(line);
+        fclose(f);
+        return n;
 }
 
 int memory_read_nodes(const char *proc_root, pid_t pid, uint64_t *pages, unsigned int nnodes)
 {
-        char path[PATH_MAX], *line = NULL;
-        size_t size = 0;
-        int r = 0;
-        FILE *f;
+        char path[PATH_MAX];
+        int n;
 
         snprintf(path, sizeof(path), "%s/%d/numa_maps", proc_root, pid);
-        f = fopen(path, "re");
-        if (!f)
-                return -errno;
-        while (getline(&line, &size, f) > 0)
-                memory_parse_numa_line(line, pages, nnodes);
-        if (ferror(f))
-                r = -EIO;
-        free(line);
-        fclose(f);
-        return r;
+        n = read_numa_maps(path, pages, nnodes);
+        if ((n == 0 || n == -ESRCH) &&
+            living_path(proc_root, pid, "numa_maps", path, sizeof(path)) == 0)
+                n = read_numa_maps(path, pages, nnodes);
+        return n < 0 ? n : 0;
 }

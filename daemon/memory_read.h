@@ -6,6 +6,8 @@
  * they are spread over nodes, from numa_maps.  Cheap: resident anonymous bytes, from statm (for
  * each process, Documentation/filesystems/proc.rst in the kernel).
  *
+ * Of a process whose first thread has ended before the others, these are the files of another one.
+ *
  * All return 0 or a negative errno: -ESRCH and -ENOENT when the process has gone, -EACCES without
  * CAP_SYS_PTRACE, -EBADMSG when the file is not what the kernel documents.
  */

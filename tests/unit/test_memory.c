@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "memory_read.h"
+#include "procfs.h"
+#include "tree.h"
+
+#define HELD_BYTES ((size_t)16 << 20)
 
 /* The form of a kernel 6.1's file; figures made up. */
 static const char rollup[] =
@@ -86,6 +89,68 @@ static void file_mappings_and_unknown_nodes_add_nothing(void **state)
         assert_int_equal(pages[1], 0);
 }
 
+/* ---- a process whose first thread has ended ---- */
+
+static void other_files_are_read_when_the_first_thread_has_ended(void **state)
+{
+        static struct tree tree;
+        uint64_t bytes = 1, pages[2] = {0};
+
+        tree_make(&tree);
+        tree_write(&tree, "7/statm", "0 0 0 0 0 0 0\n");
+        tree_write(&tree, "7/task/7/statm", "0 0 0 0 0 0 0\n");
+        tree_write(&tree, "7/numa_maps", "");
+        /* the last of them: nobody holds anything any more */
+        assert_int_equal(memory_read_anonymous(tree.root, 7, 4096, &bytes), 0);
+        assert_int_equal(bytes, 0);
+        tree_write(&tree, "7/task/8/statm", "900 50 10 1 0 100 0\n");
+        tree_write(&tree, "7/task/8/numa_maps", "5581000 default anon=9 dirty=9 N1=9\n");
+        assert_int_equal(memory_read_anonymous(tree.root, 7, 4096, &bytes), 0);
+        assert_int_equal(bytes, 40 * 4096);
+        assert_int_equal(memory_read_nodes(tree.root, 7, pages, 2), 0);
+        assert_int_equal(pages[1], 9);
+        tree_remove(&tree, "");
+}
+
+static void *hold_for_ever(void *argument)
+{
+        for (;;)
+                pause();
+        return argument;
+}
+
+/* The kernel's own files of such a process. */
+static void who_lives_on_without_its_first_thread_holds_what_it_held(void **state)
+{
+        struct procfs_stat stat = {0};
+        uint64_t bytes;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                char *memory = mmap(NULL, HELD_BYTES, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                pthread_t thread;
+
+                if (memory == MAP_FAILED || pthread_create(&thread, NULL, hold_for_ever, NULL) != 0)
+                        _exit(1);
+                pthread_exit(NULL);
+        }
+        for (int i = 0; i < 500 && stat.state != 'Z'; i++) {
+                assert_int_equal(procfs_stat(&stat, "/proc", pid), 0);
+                poll(NULL, 0, 10);
+        }
+        assert_int_equal(stat.state, 'Z');
+        assert_int_equal(stat.threads, 2);
+        assert_int_equal(
+                memory_read_anonymous("/proc", pid, (uint64_t)sysconf(_SC_PAGESIZE), &bytes), 0);
+        assert_true(bytes >= HELD_BYTES);
+        assert_int_equal(memory_read_private("/proc", pid, &bytes), 0);
+        assert_true(bytes >= HELD_BYTES);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -94,6 +159,8 @@ int main(void)
                 cmocka_unit_test(a_file_without_private_lines_is_no_file_of_ours),
                 cmocka_unit_test(anonymous_pages_are_counted_by_node),
                 cmocka_unit_test(file_mappings_and_unknown_nodes_add_nothing),
+                cmocka_unit_test(other_files_are_read_when_the_first_thread_has_ended),
+                cmocka_unit_test(who_lives_on_without_its_first_thread_holds_what_it_held),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
