@@ -21,6 +21,7 @@
 #include "log.h"
 #include "probe.h"
 #include "probe.skel.h"
+#include "probe_kernel.h"
 #include "rows.h"
 
 #define ROWS_MIN          1024u
@@ -40,8 +41,8 @@ struct bpf_accounting {
         struct probe *skel;
         bool raw;          /* attached through raw_tp */
         bool can_name_rqs; /* tick_all works; else tick_here */
-        bool kernel_irq;   /* the kernel takes interrupt time off by itself */
-        bool own_irq;      /* the probe does */
+        struct probe_kernel kernel;
+        bool own_irq; /* the probe does */
         char *proc_root;
         struct maps maps;
         struct rows rows;
@@ -130,7 +131,8 @@ static int bpf_collect(void *state, bool force, struct cputime_totals *totals,
                 return r;
         losses->unseen_ns = __atomic_load_n(&b->skel->bss->counters.unseen_ns, __ATOMIC_RELAXED);
         rows_collect_cpus(&b->rows, totals, monotonic_ns(), b->own_irq);
-        totals->irq_known = b->own_irq || b->kernel_irq;
+        totals->idle_known = b->kernel.has_clocks;
+        totals->irq_known = b->own_irq || (b->kernel.accounts_irq && b->kernel.has_clocks);
         return 1;
 }
 
@@ -198,37 +200,6 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
                 memcpy(libbpf_said, line, sizeof(line));
         log_debug("%s", line);
         return 0;
-}
-
-/* CONFIG_IRQ_TIME_ACCOUNTING: its per-CPU variable is there. */
-static bool kernel_accounts_irq(void)
-{
-        struct btf *btf = btf__load_vmlinux_btf();
-        bool found = btf && btf__find_by_name_kind(btf, "cpu_irqtime", BTF_KIND_VAR) > 0;
-
-        btf__free(btf);
-        return found;
-}
-
-/* BPF may name a kernel variable when kallsyms has it, which needs CONFIG_KALLSYMS_ALL. */
-static bool kernel_names_runqueues(const char *proc_root)
-{
-        char path[PATH_MAX], line[256];
-        bool found = false;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "%s/kallsyms", proc_root);
-        f = fopen(path, "re");
-        if (!f)
-                return true; /* a sandbox hides it (ProtectKernelTunables=): loading tells */
-        while (!found && fgets(line, sizeof(line), f)) {
-                char symbol[128];
-
-                found = sscanf(line, "%*s %*s %127s", symbol) == 1 &&
-                        strcmp(symbol, "runqueues") == 0;
-        }
-        fclose(f);
-        return found;
 }
 
 static uint32_t power_of_two(uint32_t n)
@@ -349,9 +320,9 @@ static int bpf_open(void **ret, const struct cputime_config *config,
         b->nslots = topology->nslots;
         b->ncpus = topology->ncpus;
         b->nrows = power_of_two(config->max_processes);
-        b->kernel_irq = kernel_accounts_irq();
-        b->can_name_rqs = kernel_names_runqueues(config->proc_root);
-        b->own_irq = config->irq && !b->kernel_irq;
+        b->kernel = probe_kernel_running();
+        b->can_name_rqs = probe_kernel_names_runqueues(config->proc_root);
+        b->own_irq = config->irq && !b->kernel.accounts_irq;
         b->proc_root = strdup(config->proc_root);
         r = b->proc_root ? skel_load_any(b) : -ENOMEM;
         if (r < 0 && r != -EPERM && r != -ENOMEM && b->can_name_rqs) {

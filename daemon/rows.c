@@ -295,7 +295,6 @@ void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t n
                 seen->nobody_ns = nobody;
         }
         totals->cpu_wall_ns += t->nonline * (now_ns - t->collected_ns);
-        totals->idle_known = true;
         t->collected_ns = now_ns;
 }
 

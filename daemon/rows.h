@@ -82,7 +82,9 @@ void rows_set_topology(struct rows *t, const struct topology *topology);
 /* Read what has been charged, meet who was born, free who is dead.  0 or -ENOMEM. */
 int rows_collect(struct rows *t, struct cputime_totals *totals, struct cputime_losses *losses);
 
-/* Idle, interrupt and stolen time up to `now_ns` (CLOCK_MONOTONIC).  own_irq: counted by the probe.
+/*
+ * Idle, interrupt and stolen time up to `now_ns` (CLOCK_MONOTONIC).  own_irq: counted by the probe.
+ * Whether that is known at all, who opened the probe can tell.
  */
 void rows_collect_cpus(struct rows *t, struct cputime_totals *totals, uint64_t now_ns,
                        bool own_irq);
