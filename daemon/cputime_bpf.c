@@ -311,10 +311,12 @@ static int bpf_open(void **ret, const struct cputime_config *config,
 {
         struct bpf_accounting *b = calloc(1, sizeof(*b));
         const char *step = "load";
-        int r;
+        int r = probe_kernel_check_namespace(config->proc_root, why, why_size);
 
-        if (!b)
-                return -ENOMEM;
+        if (!b || r < 0) {
+                free(b);
+                return b ? r : -ENOMEM;
+        }
         libbpf_set_print(libbpf_print);
         libbpf_said[0] = '\0';
         b->nslots = topology->nslots;

@@ -2,9 +2,14 @@
 #include "probe_kernel.h"
 
 #include <bpf/btf.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* PROC_PID_INIT_INO, include/linux/proc_ns.h: the same in every kernel since 3.8 */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCu
 
 static bool struct_has(const struct btf *btf, const char *name, const char *member)
 {
@@ -58,4 +63,25 @@ bool probe_kernel_names_runqueues(const char *proc_root)
         }
         fclose(f);
         return found;
+}
+
+int probe_kernel_check_namespace(const char *proc_root, char *why, size_t why_size)
+{
+        char path[PATH_MAX];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s/self/ns/pid", proc_root);
+        if (stat(path, &st) < 0) {
+                if (errno == ENOENT)
+                        return 0; /* CONFIG_PID_NS is off: there is one only */
+                snprintf(why, why_size, "bpf: cannot tell the pid namespace: %s: %s", path,
+                         strerror(errno));
+                return -EOPNOTSUPP;
+        }
+        if (st.st_ino == INITIAL_PID_NAMESPACE)
+                return 0;
+        snprintf(why, why_size,
+                 "bpf: energatd is in a pid namespace of its own, and the probe's process numbers "
+                 "are those outside it; give the container the host's (--pid=host)");
+        return -EOPNOTSUPP;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct btf;
 
@@ -18,3 +19,10 @@ struct probe_kernel probe_kernel_running(void);
 
 /* A BPF program may name `runqueues`; true also when that cannot be told before loading it. */
 bool probe_kernel_names_runqueues(const char *proc_root);
+
+/*
+ * The kernel tells processes to the probe by their numbers in the initial pid namespace.  In
+ * another one (a container's) getpid(), /proc and clients mean others by them.  0, or
+ * -EOPNOTSUPP and `why`.
+ */
+int probe_kernel_check_namespace(const char *proc_root, char *why, size_t why_size);

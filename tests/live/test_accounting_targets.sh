@@ -163,6 +163,35 @@ test_many_rows() {
         check "the rows of $MANY_ROWS processes can be had" at_most "$MANY_ROWS" "${rows:-none}"
 }
 
+# In a pid namespace of its own the daemon knows processes by other numbers than BPF does.
+test_private_daemon() {
+        if ! unshare -p -f --mount-proc true 2>/dev/null; then
+                skip "energatd in a pid namespace" "none can be made here"
+                return
+        fi
+        mkdir "$RIG/private"
+        # shellcheck disable=SC2016 # expanded by the inner shell
+        timeout -k 5 "$RIG_LIMIT_S" unshare -p -f --kill-child --mount-proc bash -c '
+                export ENERGAT_SOCKET=$1/private.sock
+                "$2/energatd" --config "$1/energatd.conf" --socket "$ENERGAT_SOCKET" \
+                        --state-dir "$1/private" --source estimate &
+                for ((i = 0; i < 200; i++)); do
+                        [[ -S $ENERGAT_SOCKET ]] && break
+                        sleep 0.1
+                done
+                "$2/energat" --check >"$1/private.check"
+                "$2/energat" run --format json -- "$3" spin 2 --cpu --truth "$1/inside.truth" \
+                        >"$1/inside.json"
+                kill %1
+                wait' - "$RIG" "$ENERGAT_BIN_DIR" "$ACCOUNTING_LOADGEN" \
+                >"$RIG/out" 2>"$RIG/err" </dev/null
+        check "energatd in a pid namespace of its own counts by /proc" \
+                matches "$(cat "$RIG/private.check")" 'probe +proc \('
+        check "and says why" matches "$(cat "$RIG/private.check")" 'pid namespace of its own'
+        # Four looks a second: the last part may be missing.
+        check "and measures there" inside_agrees 5 0.4
+}
+
 # warns TEXT: in the last report
 warns() {
         matches "$(json "$ACCOUNTING_REPORT" '.warnings[]')" "$1"
@@ -228,6 +257,7 @@ targets exit_during_attach zombie thread
 targets pid_reuse
 test_kernel_thread
 test_namespace
+test_private_daemon
 targets many
 targets many_of_one
 targets too_many

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the probe can know, by types of kernels that are not this one, and by a /proc of our own. */
 #include <bpf/btf.h>
+#include <errno.h>
 
 #include "probe_kernel.h"
 #include "tree.h"
@@ -58,12 +59,27 @@ static void runqueues_can_be_named_when_the_kernel_lists_them(void **state)
         tree_remove(&tree, "");
 }
 
+static void another_pid_namespace_is_refused(void **state)
+{
+        static struct tree tree;
+        char why[512] = "";
+
+        tree_make(&tree);
+        assert_int_equal(probe_kernel_check_namespace(tree.root, why, sizeof(why)), 0);
+        /* a file of this tree is not the initial namespace */
+        tree_write(&tree, "self/ns/pid", "");
+        assert_int_equal(probe_kernel_check_namespace(tree.root, why, sizeof(why)), -EOPNOTSUPP);
+        assert_non_null(strstr(why, "pid namespace"));
+        tree_remove(&tree, "");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_kernel_says_what_it_has),
                 cmocka_unit_test(of_an_unknown_kernel_nothing_is_known),
                 cmocka_unit_test(runqueues_can_be_named_when_the_kernel_lists_them),
+                cmocka_unit_test(another_pid_namespace_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
