@@ -224,6 +224,27 @@ test_small_table() {
         rig_stop_daemon
 }
 
+# For a second nothing of /proc can be opened: no process has gone, and none comes again as new.
+test_proc_without_descriptors() {
+        local limit
+        limit=$(prlimit --pid "$RIG_DAEMON_PID" --nofile --output SOFT --noheadings)
+        (
+                sleep 2
+                prlimit --pid "$RIG_DAEMON_PID" --nofile=3:
+                sleep 1
+                prlimit --pid "$RIG_DAEMON_PID" --nofile="${limit// /}":
+        ) &
+        if accounting_measure "$ACCOUNTING_LOADGEN" spin 6 --truth "$ACCOUNTING_TRUTH"; then
+                check "out of descriptors for a second, a process is within $PROC_PERCENT % all the same" \
+                        within "$ACCOUNTING_ENERGAT_S" "$ACCOUNTING_TRUTH_S" "$PROC_PERCENT"
+                check "and the report says that CPU time could not be read" \
+                        warns 'CPU time could not be read [1-9]'
+        else
+                fail "out of descriptors for a second, a process is measured"
+        fi
+        wait $!
+}
+
 test_proc() {
         local text
         printf '[accounting]\nprobe = proc\n' >"$RIG/energatd.conf"
@@ -239,6 +260,7 @@ test_proc() {
         else
                 fail "a process that runs all the time is measured without BPF"
         fi
+        test_proc_without_descriptors
         # What lives between two looks is not seen, and that is said, not hidden.
         if accounting_measure "$ACCOUNTING_LOADGEN" storm --children 300 --ms 5 \
                 --truth "$ACCOUNTING_TRUTH"; then
