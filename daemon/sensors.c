@@ -4,8 +4,8 @@
  *
  * The survey opens each driver once more for itself and watches its counters for a second, in a
  * thread of its own: neither the tick nor other clients wait for it, and the meter in use is not
- * touched.  As access.h asks, what it tells everybody is power over a whole second that begins at a
- * mark (sampler.h), and no single step of a counter.
+ * touched.  As access.h asks, what it tells everybody is power from mark to mark (sampler.h), over
+ * a second or more, and no single step of a counter.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,12 +18,15 @@
 #include "log.h"
 #include "server.h"
 
-#define SURVEY_NS   NS_PER_S
-#define FAST_NS     300000000ull /* the part of it in which every change is looked for */
-#define POLL_NS     200000ull    /* RAPL changes about every millisecond */
-#define MAX_CHANGES 2048
-#define MAX_SURVEYS 4
-#define MIN_CHANGES 3 /* fewer say nothing of a period */
+#define SURVEY_NS           NS_PER_S
+#define MARK_LATE_NS        10000000ull  /* as the tick that is a mark comes after it */
+#define NAP_NS              50000000ull  /* after which a survey looks whether it is still wanted */
+#define FAST_NS             300000000ull /* the part of it in which every change is looked for */
+#define POLL_NS             200000ull    /* RAPL changes about every millisecond */
+#define MAX_CHANGES         2048
+#define MAX_SURVEYS         16 /* at a time: each is a thread */
+#define MAX_SURVEYS_TRUSTED 4  /* of one user who may see all; of others one */
+#define MIN_CHANGES         3  /* fewer say nothing of a period */
 
 struct watch {
         uint64_t first_uj, last_uj, changed_ns, total_uj, step_uj;
@@ -34,25 +37,54 @@ struct watch {
 
 struct survey {
         struct letter done;
+        struct survey *next, *prev;
         struct server *server;
         struct call *call; /* NULL: the peer has gone */
         pthread_t thread;
         struct source_config sources;
         struct topology topology; /* a copy */
         const char *used;         /* name of the driver in use */
-        uint64_t mark_ns;         /* where it begins: whole multiples of this; 0: anywhere */
+        uid_t uid;                /* whose it is */
+        bool stop;                /* nobody waits for it any more */
+        uint64_t mark_ns;         /* it begins and ends at whole multiples of this; 0: anywhere */
         json_t *result;
 };
 
-static void sleep_until(uint64_t ns)
-{
-        const struct timespec t = clock_timespec(ns);
+/* ---- in the survey's thread ---- */
 
-        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
-                ;
+static bool is_stopped(const struct survey *s)
+{
+        return __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
 }
 
-/* ---- in the survey's thread ---- */
+/* Or until it is stopped. */
+static void sleep_until(const struct survey *s, uint64_t ns)
+{
+        uint64_t now;
+
+        while (!is_stopped(s) && (now = monotonic_ns()) < ns) {
+                const struct timespec t = clock_timespec(ns < now + NAP_NS ? ns : now + NAP_NS);
+
+                (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+        }
+}
+
+/* The next one, unless there was one just now: where the source before this one ended. */
+static void sleep_until_mark(const struct survey *s)
+{
+        uint64_t now = monotonic_ns();
+
+        if (now % s->mark_ns > MARK_LATE_NS)
+                sleep_until(s, (now / s->mark_ns + 1) * s->mark_ns);
+}
+
+/* How long each source is watched: from a mark to another one, where that is all one may see. */
+static uint64_t window_ns(const struct survey *s)
+{
+        uint64_t mark_ns = s->mark_ns ? s->mark_ns : SURVEY_NS;
+
+        return (SURVEY_NS + mark_ns - 1) / mark_ns * mark_ns;
+}
 
 static void watch_reading(struct watch *w, const struct reading *r, const struct domain *d,
                           uint64_t now_ns, bool first)
@@ -133,19 +165,20 @@ static json_t *watch_source(const struct survey *s, const struct source_driver *
         size_t n = driver->domains(source, &domains);
         struct watch *watches = calloc(n + 1, sizeof(*watches));
         json_t *array = json_array();
-        uint64_t start, now;
+        uint64_t start, now, end;
         bool first = true;
 
         if (s->mark_ns)
-                sleep_until((monotonic_ns() / s->mark_ns + 1) * s->mark_ns);
+                sleep_until_mark(s);
         start = now = monotonic_ns();
-        while (watches && now < start + SURVEY_NS) {
+        end = s->mark_ns ? start / s->mark_ns * s->mark_ns + window_ns(s) : start + window_ns(s);
+        while (watches && now < end && !is_stopped(s)) {
                 input.now_ns = now;
                 driver->read(source, &input, readings);
                 for (size_t i = 0; i < n; i++)
                         watch_reading(&watches[i], &readings[i], &domains[i], now, first);
                 first = false;
-                sleep_until(now < start + FAST_NS ? now + POLL_NS : start + SURVEY_NS);
+                sleep_until(s, now < start + FAST_NS ? now + POLL_NS : end);
                 /* Changes are timed in the fast part only. */
                 if (now < start + FAST_NS && monotonic_ns() >= start + FAST_NS)
                         for (size_t i = 0; i < n; i++)
@@ -175,7 +208,7 @@ static void *survey_run(void *arg)
         struct survey *s = arg;
         json_t *sources = json_array();
 
-        for (size_t i = 0; source_drivers[i]; i++) {
+        for (size_t i = 0; source_drivers[i] && !is_stopped(s); i++) {
                 const struct source_driver *driver = source_drivers[i];
                 char why[SOURCE_WHY_MAX] = "";
                 struct source *source = NULL;
@@ -213,8 +246,13 @@ static void on_done(struct letter *letter)
 
         pthread_join(s->thread, NULL);
         topology_deinit(&s->topology);
+        if (s->prev)
+                s->prev->next = s->next;
+        else
+                server->surveys = s->next;
+        if (s->next)
+                s->next->prev = s->prev;
         free(s);
-        server->nsurveys--;
         if (call)
                 call_reply(call, json_pack("{s:o}", "sources", result), false);
         else
@@ -226,19 +264,33 @@ static void on_gone(struct call *call)
         struct survey *s = call->state;
 
         s->call = NULL;
+        __atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
         call_free(call);
+}
+
+/* Which limit one more survey for the peer is above, or 0. */
+static int limit_reached(const struct server *server, const struct peer *peer)
+{
+        int limit = peer->trusted ? MAX_SURVEYS_TRUSTED : 1, own = 0, all = 0;
+
+        for (const struct survey *s = server->surveys; s; s = s->next) {
+                all++;
+                own += s->uid == peer->uid;
+        }
+        return own >= limit ? limit : all >= MAX_SURVEYS ? MAX_SURVEYS : 0;
 }
 
 void method_sensors(struct call *call)
 {
         struct server *server = call->server;
+        int limit = limit_reached(server, call_peer(call));
         struct survey *s;
         int r;
 
-        if (server->nsurveys >= MAX_SURVEYS) {
+        if (limit) {
                 call_error(call, "io.energat.TooMany",
                            json_pack("{s:s, s:i}", "what", "surveys of the sensors at a time",
-                                     "limit", MAX_SURVEYS));
+                                     "limit", limit));
                 return;
         }
         s = calloc(1, sizeof(*s));
@@ -246,6 +298,7 @@ void method_sensors(struct call *call)
         if (r == 0) {
                 s->server = server;
                 s->call = call;
+                s->uid = call_peer(call)->uid;
                 s->done.deliver = on_done;
                 s->sources = source_config_of(server->config);
                 s->used = meter_source_name(sampler_meter(server->sampler));
@@ -260,7 +313,10 @@ void method_sensors(struct call *call)
                 call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", strerror(-r)));
                 return;
         }
-        server->nsurveys++;
+        s->next = server->surveys;
+        if (s->next)
+                s->next->prev = s;
+        server->surveys = s;
         call->state = s;
         call->gone = on_gone;
 }

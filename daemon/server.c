@@ -111,11 +111,11 @@ void server_free(struct server *s)
         if (s->mailbox.fd >= 0)
                 mailbox_deliver(&s->mailbox);
         clients_deinit(s);
-        /* The sampler has stopped: its last letters end what was followed.  A survey ends by
-         * itself. */
+        /* The sampler has stopped: its last letters end what was followed.  Surveys end because
+         * nobody waits for them any more, a baseline is saved. */
         if (s->mailbox.fd >= 0)
                 mailbox_deliver(&s->mailbox);
-        while (s->nsurveys) {
+        while (s->surveys || s->keeping) {
                 struct pollfd wait = {.fd = s->mailbox.fd, .events = POLLIN};
 
                 if (poll(&wait, 1, -1) >= 0)
@@ -130,6 +130,7 @@ void server_free(struct server *s)
         keeper_free(s->keeper);
         mailbox_deinit(&s->mailbox);
         own_rows_free(s->own_rows);
+        own_rows_free(s->own_rows_asked);
         rows_told_free(s->rows_told);
         free(s->description);
         free(s->baseline);

@@ -19,13 +19,15 @@
 #include "sampler.h"
 
 #define SERVER_MAX_CONNECTIONS          16384
+#define SERVER_KEPT_CONNECTIONS         64                /* of these, for root and the group */
 #define SERVER_MAX_CONNECTIONS_PER_USER 256               /* but root's */
 #define SERVER_MAX_REFUSALS             128               /* more, that are only told so */
 #define SERVER_MAX_OUTPUT               (1024 * 1024)     /* bytes that may wait behind an answer */
 #define SERVER_MAX_UNREAD               (64 * 1024)       /* with more unread, further calls wait */
 #define SERVER_MAX_OUTPUT_PER_USER      (8 * 1024 * 1024) /* on all connections; but root's */
 #define SERVER_TURN_NS                  UINT64_C(500000) /* for the sampler's letters, before others */
-#define SERVER_STALL_S                  30 /* a reader that takes nothing for so long is dropped */
+#define SERVER_STALL_S                  30  /* a reader that takes nothing for so long is dropped */
+#define SERVER_BEHIND_S                 120 /* and one that has not taken all for so long */
 
 struct peer {
         pid_t pid;
@@ -40,7 +42,6 @@ struct server;
 struct call {
         struct server *server;
         struct connection *connection; /* NULL: the peer has gone */
-        const char *method;            /* full name */
         json_t *parameters;            /* an object */
         bool more, oneway;
         /* the peer has gone: the method must end, then call call_free() */
@@ -81,8 +82,10 @@ struct server {
         struct own_rows *own_rows;       /* what ordinary users are told, or NULL */
         struct own_rows *own_rows_asked; /* the next, when they are on their way, or NULL */
         struct calibration *calibration; /* the one that runs, or NULL */
+        bool keeping;                    /* a new baseline is on its way to the disk */
         uint64_t last_target;
-        unsigned int nsurveys;      /* of the sensors, in progress */
+        uint64_t better_since_ns;   /* there is more to measure than is measured; 0: there is not */
+        struct survey *surveys;     /* of the sensors, in progress */
         char baseline_problem[512]; /* why there is no baseline, or "" */
         bool baseline_missing;      /* only because none was ever made */
         struct baseline *baseline;  /* in force, or NULL */

@@ -61,7 +61,7 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 
         sd_event_source_set_time(timer, usec + PERIOD_US);
         sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-        if (s->follows || s->calibration || s->nsurveys)
+        if (s->follows || s->calibration || s->surveys)
                 return 0; /* their windows must not be cut */
         better = better_source(s, &config);
         if (better)

@@ -22,6 +22,7 @@ NAME = "io.energat"
 STREAM_S = 4.4  # some whole seconds, and a part of one
 LATE_S = 0.08  # a tick may come so late on a loaded machine
 SHORT_S = 0.05
+COARSE_S = 2  # access.interval where it is longer than a second
 
 
 class Wrong(Exception):
@@ -145,7 +146,15 @@ def no_steps(path):
             require(domain["step_j"] is None, f"{domain['name']}: step_j {domain['step_j']}")
 
 
-SCENARIOS = {f.__name__: f for f in (denials, same_windows, short_run, same_totals, no_steps)}
+def coarse_sensors(path):
+    """The sensors are watched from mark to mark, where marks are two seconds apart."""
+    Connection(path).call(f"{NAME}.GetSensors")
+    late = time.monotonic() % COARSE_S
+    require(late < COARSE_S / 3, f"a survey ended {late:.2f} s after a mark")
+
+
+SCENARIOS = {f.__name__: f for f in (denials, same_windows, short_run, same_totals, no_steps,
+                                     coarse_sensors)}
 
 
 def main():

@@ -277,8 +277,54 @@ def abandoned(path):
     require(targets == 0, f"{targets} targets of those who have gone")
 
 
+def surveys(path):
+    """A user may have one survey of the sensors at a time, and it ends when its peer goes."""
+    first, second = connect(path), connect(path)
+    first.send(f"{NAME}.GetSensors")
+    try:
+        second.call(f"{NAME}.GetSensors")
+    except CallFailed as failed:
+        require(failed.error == f"{NAME}.TooMany" and failed.parameters["limit"] == 1, str(failed))
+    else:
+        raise Wrong("two at a time")
+    first.close()
+    time.sleep(SOON_S)
+    second.send(f"{NAME}.GetSensors")
+    second.socket.settimeout(SOON_S)
+    try:
+        second.receive()
+    except NoAnswer:  # it is waiting for its mark
+        return
+    raise Wrong("the next one was refused, or told before the mark")
+
+
+def unread(path):
+    """Long answers on all of a user's connections, which nobody takes."""
+    call = json.dumps({"method": f"{NAME}.GetOwnRows"}).encode() + b"\0"
+    call += json.dumps({"method": "org.varlink.service.GetInterfaceDescription",
+                        "parameters": {"interface": NAME}}).encode() + b"\0"
+    held = []
+    for _ in range(PER_USER - 1):
+        connection = connect(path)
+        connection.socket.sendall(call * 100)
+        held.append(connection)
+    time.sleep(1)
+    gone = 0
+    for connection in held:
+        connection.socket.settimeout(SOON_S)
+        try:
+            while connection.socket.recv(1 << 20):
+                pass
+            gone += 1
+        except TimeoutError:
+            pass
+        except ConnectionResetError:
+            gone += 1
+    require(gone > 0, "however much waited for the user, none of the connections was ended")
+
+
 SCENARIOS = {f.__name__: f for f in (garbage, length, nesting, unknown_fields, no_reader, idle,
-                                     per_user, follows, abandoned, turns, wrong_types)}
+                                     per_user, follows, unread, abandoned, surveys, turns, wrong_types)}
 
 
 def main():

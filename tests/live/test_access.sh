@@ -46,6 +46,21 @@ rows_as() {
                 >"$RIG/out" 2>"$RIG/err" </dev/null
 }
 
+# GetOwnRows by nobody in the group has a process of nobody's, and none of others.
+own_rows_are_own() {
+        local pids
+        rig_background runuser -u "$USER_" -- sleep 60
+        wait_for 5 pgrep -u "$USER_" -x sleep >/dev/null || return 1
+        sleep 1.1 # whoever asks within a second is told what was told before
+        (cd / && timeout -k 5 "$RIG_LIMIT_S" setpriv --reuid "$USER_" --regid nogroup \
+                --groups "$GROUP" env PATH=/usr/local/bin:/usr/bin:/bin python3 -B \
+                "$RIG/py/bench/varlink_call.py" "$RIG/energat.sock" io.energat.GetOwnRows) \
+                >"$RIG/out" 2>"$RIG/err" </dev/null || return 1
+        pids=$(json "$RIG/out" '.rows[].pid')
+        matches "$pids" "^$(pgrep -u "$USER_" -x sleep | head -n 1)\$" &&
+                ! grep -Eqx "1|$RIG_DAEMON_PID|$other" <<<"$pids"
+}
+
 rig_copy_programs || exit 1
 rig_start_sim --dram
 rig_baseline 20 3
@@ -76,6 +91,7 @@ check "no single step of a counter is told" as_user no_steps
 check "without the group: denied" matches "$(rows_as --regid nogroup --clear-groups; cat "$RIG/err")" \
         "administrators"
 check "with the group as a supplementary one: told" rows_as --regid nogroup --groups "$GROUP"
+check "whoever may see all: their own rows are their own" own_rows_are_own
 check "with the group as the first one: told" rows_as --regid "$GROUP" --clear-groups
 check "root at 10 ms: told" rig_run run --interval 0.01 --format json -- sleep 0.1 >/dev/null
 rig_stop_daemon
@@ -84,6 +100,7 @@ printf '[access]\ninterval = 2s\nown_processes = yes\n' >"$RIG/energatd.conf"
 rig_start_daemon
 check "access.interval: 1 s is denied where 2 s are the finest step" \
         refused 1 interval-of-one-second run --interval 1 -- true
+check "and for the sensors, too" as_user coarse_sensors
 rig_stop_daemon
 
 printf '[access]\nown_processes = no\n' >"$RIG/energatd.conf"
