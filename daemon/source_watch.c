@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define PERIOD_US   10000000ull
@@ -52,29 +53,43 @@ static const char *better_source(const struct server *s, const struct source_con
         return NULL;
 }
 
+bool source_watch_may_begin(struct server *s, bool better, uint64_t now_ns)
+{
+        if (!better) {
+                s->better_since_ns = 0;
+                return false;
+        }
+        if (!s->better_since_ns)
+                s->better_since_ns = now_ns;
+        return (!s->follows && !s->surveys) ||
+               now_ns - s->better_since_ns >= SOURCE_WATCH_PATIENCE_NS;
+}
+
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 {
         struct server *s = userdata;
         struct source_config config = source_config_of(s->config);
         const char *used = meter_source_name(sampler_meter(s->sampler)), *better;
         char label[DOMAIN_NAME_MAX] = "";
+        bool more;
 
         sd_event_source_set_time(timer, usec + PERIOD_US);
         sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-        if (s->follows || s->calibration || s->surveys)
-                return 0; /* their windows must not be cut */
+        if (s->calibration)
+                return 0; /* its windows must not be cut */
         better = better_source(s, &config);
+        more = !better && has_more(s, source_driver_by_name(used), &config, label);
+        if (!source_watch_may_begin(s, better || more, monotonic_ns()))
+                return 0;
         if (better)
                 log_event(LOG_NOTICE,
                           &(struct log_event){.id = EVENT_BEGINS_ANEW, .source = better},
                           "source %s has come to work: measuring begins anew with it", better);
-        else if (has_more(s, source_driver_by_name(used), &config, label))
+        else
                 log_event(LOG_NOTICE,
                           &(struct log_event){
                                   .id = EVENT_BEGINS_ANEW, .source = used, .domain = label},
                           "domain %s has come: measuring begins anew with it", label);
-        else
-                return 0;
         return sd_event_exit(s->event, SOURCE_WATCH_AGAIN);
 }
 
