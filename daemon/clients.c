@@ -162,7 +162,7 @@ bool connection_send_text(struct connection *c, char *text, size_t length)
                 c->output_used -= c->output_sent;
                 c->output_sent = 0;
         }
-        if (c->peer.uid != 0 && c->output_used &&
+        if (c->peer.uid != 0 && c->user->output &&
             c->user->output + length > SERVER_MAX_OUTPUT_PER_USER) {
                 free(text);
                 connection_drop(c, "too much waits for this user's connections, which do not read");
@@ -177,7 +177,7 @@ bool connection_send_text(struct connection *c, char *text, size_t length)
         c->output = output;
         memcpy(output + c->output_used, text, length);
         if (!c->output_used)
-                c->progress_us = now_us(c->server);
+                c->progress_us = c->behind_us = now_us(c->server);
         c->output_used += length;
         c->user->output += length;
         free(text);
@@ -305,10 +305,12 @@ void connection_go_on(struct connection *c)
 /* ---- those that come ---- */
 
 /* Which limit a new client of `user`, who has it already, is above, or 0. */
-static int limit_reached(const struct server *s, const struct user *user)
+static int limit_reached(const struct server *s, const struct user *user, const struct peer *peer)
 {
-        if (s->nconnections >= SERVER_MAX_CONNECTIONS)
-                return SERVER_MAX_CONNECTIONS;
+        unsigned int limit = SERVER_MAX_CONNECTIONS - (peer->trusted ? 0 : SERVER_KEPT_CONNECTIONS);
+
+        if (s->nconnections >= limit)
+                return (int)limit;
         if (user->uid != 0 && user->nconnections > SERVER_MAX_CONNECTIONS_PER_USER)
                 return SERVER_MAX_CONNECTIONS_PER_USER;
         return 0;
@@ -317,7 +319,7 @@ static int limit_reached(const struct server *s, const struct user *user)
 int connection_new(struct server *s, int fd, const struct peer *peer)
 {
         struct user *user = user_enter(s, peer->uid);
-        int refused = user ? limit_reached(s, user) : 0;
+        int refused = user ? limit_reached(s, user, peer) : 0;
         struct connection *c;
 
         if (!user)
@@ -377,6 +379,8 @@ static const char *overdue(const struct connection *c, uint64_t now)
 {
         if (c->output_used && now > c->progress_us + SERVER_STALL_S * US_PER_S)
                 return "it does not read its answers";
+        if (c->output_used && now > c->behind_us + SERVER_BEHIND_S * US_PER_S)
+                return "it reads its answers too slowly";
         if (!c->call && !c->output_used &&
             now > c->active_us + c->server->config->idle_timeout_ns / 1000)
                 return "it is idle (server.idle_timeout)";

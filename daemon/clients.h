@@ -26,6 +26,7 @@ struct connection {
         size_t output_used, output_sent;
         uint64_t active_us;   /* when it last asked, or was answered for the last time */
         uint64_t progress_us; /* when it last took something, or had nothing to take */
+        uint64_t behind_us;   /* since when there is always something for it to take */
         int refused;          /* the limit that it is above; 0: it is served */
         bool waiting;         /* for its turn (users.h) */
         bool full;            /* calls that wait fill its buffer: nothing is read */

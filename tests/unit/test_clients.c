@@ -199,6 +199,81 @@ static void what_was_asked_before_hanging_up_is_done(void **state)
         close(fd);
 }
 
+/* An answer longer than a socket takes. */
+static bool answer(struct connection *c, size_t length)
+{
+        char *text = malloc(length);
+        json_t *message;
+
+        assert_non_null(text);
+        memset(text, 'x', length);
+        message = json_pack("{s:s#}", "x", text, (int)length);
+        free(text);
+        return connection_send(c, message);
+}
+
+static void what_waits_for_a_user_is_bounded_over_all_connections(void **state)
+{
+        enum { CONNECTIONS = 20, LONG = SERVER_MAX_OUTPUT_PER_USER / 4 };
+        int fds[CONNECTIONS], bob;
+        struct connection *first = NULL;
+        unsigned int sent = 0;
+
+        (void)state;
+        for (unsigned int i = 0; i < CONNECTIONS; i++) {
+                fds[i] = come(ALICE, false);
+                first = i == 0 ? server.connections : first;
+                sent += answer(server.connections, LONG);
+        }
+        assert_in_range(sent, 1, 4);
+        assert_true(first->user->output <= SERVER_MAX_OUTPUT_PER_USER);
+        /* another user is not touched, and one answer may be longer than all */
+        assert_int_equal(server.nconnections, sent);
+        bob = come(BOB, false);
+        assert_true(answer(server.connections, 2 * SERVER_MAX_OUTPUT_PER_USER));
+        close(bob);
+        for (unsigned int i = 0; i < CONNECTIONS; i++)
+                close(fds[i]);
+}
+
+static void who_takes_a_little_now_and_then_is_not_waited_for_for_ever(void **state)
+{
+        int slow = come(ALICE, false), steady = come(BOB, false);
+        struct connection *c = server.connections;
+        char byte[4096];
+
+        (void)state;
+        assert_int_equal(c->peer.uid, BOB);
+        assert_true(answer(c, SERVER_MAX_OUTPUT_PER_USER / 4));
+        c = c->next;
+        assert_true(answer(c, SERVER_MAX_OUTPUT_PER_USER / 4));
+        c->behind_us -= (SERVER_BEHIND_S + 1) * 1000000ull; /* it takes something all the time */
+        assert_int_equal(recv(slow, byte, sizeof(byte), 0), sizeof(byte));
+        for (unsigned int i = 0; i < 20 && server.nconnections == 2; i++)
+                assert_true(sd_event_run(server.event, 500000) >= 0);
+        assert_int_equal(server.nconnections, 1);
+        assert_int_equal(server.connections->peer.uid, BOB);
+        close(slow);
+        close(steady);
+}
+
+static void places_are_kept_for_those_who_administer(void **state)
+{
+        int fds[3];
+
+        (void)state;
+        server.nconnections = SERVER_MAX_CONNECTIONS - SERVER_KEPT_CONNECTIONS - 1;
+        fds[0] = come(ALICE, false);
+        assert_int_equal(server.connections->refused, 0);
+        fds[1] = come(ALICE, false);
+        assert_int_equal(server.connections->refused,
+                         SERVER_MAX_CONNECTIONS - SERVER_KEPT_CONNECTIONS);
+        fds[2] = come(0, true);
+        assert_int_equal(server.connections->refused, 0);
+        for (unsigned int i = 0; i < 3; i++)
+                close(fds[i]);
+}
+
 int main(void)
 {
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
@@ -208,6 +283,9 @@ int main(void)
                 TEST(calls_that_take_their_time_leave_the_event_loop_its_turn),
                 TEST(calls_behind_one_that_lasts_wait_in_the_socket),
                 TEST(what_was_asked_before_hanging_up_is_done),
+                TEST(what_waits_for_a_user_is_bounded_over_all_connections),
+                TEST(who_takes_a_little_now_and_then_is_not_waited_for_for_ever),
+                TEST(places_are_kept_for_those_who_administer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
