@@ -25,6 +25,16 @@ struct asker {
         struct call *call; /* NULL: its peer has gone */
 };
 
+#define NOBODYS      ((uid_t)-1)
+#define OWNER_HOLDER 1u
+#define OWNER_USERS  2u
+
+/* Whose a process is, as far as it was asked. */
+struct owner {
+        unsigned int known; /* OWNER_... */
+        uid_t holder, uid;  /* NOBODYS: it has gone, or works with the rights of several */
+};
+
 /* The processes of one moment. */
 struct own_rows {
         struct letter there, back;
@@ -33,16 +43,31 @@ struct own_rows {
         uint64_t now_ns, started_ns;
         struct row_nodes nodes;
         struct row_copy *rows;
+        struct owner *owners;  /* of each row */
         uint64_t *node_cpu_ns; /* nodes.n for each row; NULL where there is one node */
         size_t nrows, max_rows;
         struct target_copies targets;
 };
 
+/* The call of the next one, or NULL: its peer has gone. */
+static struct call *asker_take(struct own_rows *own)
+{
+        struct asker *asker = own->askers;
+        struct call *call = asker->call;
+
+        own->askers = asker->next;
+        free(asker);
+        return call;
+}
+
 void own_rows_free(struct own_rows *own)
 {
         if (!own)
                 return;
+        while (own->askers)
+                (void)asker_take(own);
         free(own->rows);
+        free(own->owners);
         free(own->node_cpu_ns);
         target_copies_deinit(&own->targets);
         free(own);
@@ -77,38 +102,59 @@ static void run_copy(struct letter *letter)
 
 /* ---- in the server ---- */
 
-/* Whose is it?  The owner of /proc/PID is looked at first, because it is had for less: a process
- * of a user that may not be dumped belongs to root there. */
-static bool is_theirs(const struct row_copy *row, const struct config *config,
-                      const struct peer *peer)
+/* Who has /proc/PID: whose the process is, or root, where it may not be dumped. */
+static void look_at_holder(struct owner *owner, const struct row_copy *row)
+{
+        char path[64];
+        struct stat st;
+
+        if (owner->known & OWNER_HOLDER)
+                return;
+        owner->known |= OWNER_HOLDER;
+        snprintf(path, sizeof(path), PROC "/%d", row->pid);
+        owner->holder = stat(path, &st) < 0 ? NOBODYS : st.st_uid;
+}
+
+/* Whose it is: all three users have to be the same (access.h). */
+static void look_at_users(struct owner *owner, const struct row_copy *row)
 {
         const uint64_t ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
         struct procfs_status status;
         struct procfs_stat process;
-        struct denial denial;
-        char path[64];
-        struct stat st;
 
-        snprintf(path, sizeof(path), PROC "/%d", row->pid);
-        if (stat(path, &st) < 0 || (st.st_uid != peer->uid && st.st_uid != 0))
-                return false;
-        if (procfs_status(&status, PROC, row->pid) < 0)
-                return false;
-        access_follow(&denial, config, peer, &status, config->access_interval_ns);
-        if (denial.rule)
-                return false;
+        if (owner->known & OWNER_USERS)
+                return;
+        owner->known |= OWNER_USERS;
+        owner->uid = NOBODYS;
+        if (procfs_status(&status, PROC, row->pid) < 0 || status.uid != status.euid ||
+            status.uid != status.suid)
+                return;
         /* the pid may be somebody else's by now */
-        return procfs_stat(&process, PROC, row->pid) == 0 &&
-               process.start_ticks == row->start_ns / (NS_PER_S / ticks_per_s);
+        if (procfs_stat(&process, PROC, row->pid) == 0 &&
+            process.start_ticks == row->start_ns / (NS_PER_S / ticks_per_s))
+                owner->uid = status.uid;
 }
 
-static void answer(struct call *call, const struct own_rows *own)
+/* /proc is asked once for each row, however often and by whomever the rows are. */
+static bool is_theirs(struct own_rows *own, size_t i, const struct peer *peer)
+{
+        struct owner *owner = &own->owners[i];
+
+        look_at_holder(owner, &own->rows[i]);
+        if (owner->holder != peer->uid && owner->holder != 0)
+                return false;
+        look_at_users(owner, &own->rows[i]);
+        return owner->uid == peer->uid;
+}
+
+static void answer(struct call *call, struct own_rows *own)
 {
         const struct peer *peer = call_peer(call);
+        bool allowed = peer->trusted || own->server->config->access_own_processes;
         json_t *rows = json_array();
 
-        for (size_t i = 0; i < own->nrows; i++)
-                if (is_theirs(&own->rows[i], own->server->config, peer))
+        for (size_t i = 0; allowed && i < own->nrows; i++)
+                if (is_theirs(own, i, peer))
                         json_array_append_new(rows, row_copy_json(&own->rows[i], &own->nodes));
         call_reply(call,
                    json_pack("{s:f, s:o, s:o, s:o}", "uptime_s",
@@ -126,22 +172,29 @@ static void on_gone(struct call *call)
         call_free(call);
 }
 
+/* One answer at a time: others have their turn between two. */
 static void on_back(struct letter *letter)
 {
         struct own_rows *own = (struct own_rows *)(void *)((char *)letter -
                                                            offsetof(struct own_rows, back));
         struct server *s = own->server;
-        struct asker *asker;
+        struct call *call = NULL;
 
-        own_rows_free(s->own_rows);
-        s->own_rows = own;
-        s->own_rows_asked = NULL;
-        while ((asker = own->askers)) {
-                own->askers = asker->next;
-                if (asker->call)
-                        answer(asker->call, own);
-                free(asker);
+        if (s->own_rows != own && s->own_rows && s->own_rows->askers) {
+                mailbox_push(&s->mailbox, letter); /* behind those */
+                return;
         }
+        if (s->own_rows != own) {
+                own_rows_free(s->own_rows);
+                s->own_rows = own;
+                s->own_rows_asked = NULL;
+        }
+        while (!call && own->askers)
+                call = asker_take(own);
+        if (own->askers)
+                mailbox_push(&s->mailbox, letter);
+        if (call)
+                answer(call, own);
 }
 
 static struct own_rows *own_rows_new(struct server *s)
@@ -154,9 +207,10 @@ static struct own_rows *own_rows_new(struct server *s)
         own->server = s;
         own->max_rows = (size_t)s->config->max_processes * 2;
         own->rows = calloc(own->max_rows, sizeof(own->rows[0]));
+        own->owners = calloc(own->max_rows, sizeof(own->owners[0]));
         if (own->nodes.n > 1)
                 own->node_cpu_ns = calloc(own->max_rows * own->nodes.n, sizeof(uint64_t));
-        if (!own->rows || (own->nodes.n > 1 && !own->node_cpu_ns) ||
+        if (!own->rows || !own->owners || (own->nodes.n > 1 && !own->node_cpu_ns) ||
             target_copies_init(&own->targets, s, &own->nodes) < 0) {
                 own_rows_free(own);
                 return NULL;
