@@ -52,23 +52,36 @@ int directory_make(const char *path, uid_t uid, gid_t gid)
         return make_one(copy, uid, gid);
 }
 
-int directory_check(const char *path, char *why, size_t why_size)
+int directory_check(const char *path, uid_t uid, gid_t gid, char *why, size_t why_size)
 {
         struct stat st;
         int r = stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+        bool sticky;
 
         if (r < 0) {
                 snprintf(why, why_size, "%s: %s", path, strerror(-r));
                 return r;
         }
-        if (st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX)) {
+        sticky = st.st_mode & S_ISVTX; /* each may replace what is theirs, and the owner all */
+        r = -EPERM;
+        if (st.st_uid != 0 && st.st_uid != uid)
+                snprintf(why, why_size,
+                         "%s: user %u, whose it is, may replace what is in there: run 'chown %u' "
+                         "on it, or choose another directory",
+                         path, st.st_uid, uid);
+        else if (st.st_mode & S_IWOTH && !sticky)
                 snprintf(why, why_size,
                          "%s: anybody may replace what is in there (mode %04o): run 'chmod o-w' on "
                          "it, or choose another directory",
                          path, st.st_mode & 07777u);
-                return -EPERM;
-        }
-        return 0;
+        else if (st.st_mode & S_IWGRP && !sticky && st.st_gid != 0 && st.st_gid != gid)
+                snprintf(why, why_size,
+                         "%s: members of group %u may replace what is in there (mode %04o): run "
+                         "'chmod g-w' on it, or choose another directory",
+                         path, st.st_gid, st.st_mode & 07777u);
+        else
+                r = 0;
+        return r;
 }
 
 /* change: give a regular file of root's away; otherwise only look. */

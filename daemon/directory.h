@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directories of the socket and of the state: made when they are missing, refused when anybody
+ * The directories of the socket and of the state: made when they are missing, refused when others
  * may write there, handed to the user that the daemon becomes.
  */
 #pragma once
@@ -17,10 +17,10 @@ void directory_parent(const char *path, char parent[CONFIG_PATH_MAX]);
 int directory_make(const char *path, uid_t uid, gid_t gid);
 
 /*
- * -EPERM: anybody may remove and replace what is in there, -ENOTDIR and others as stat(2) has them;
- * `why` says which and what to do.
+ * -EPERM: others than root, `uid` and `gid` may remove and replace what is in there; -ENOTDIR and
+ * others as stat(2) has them; `why` says which and what to do.
  */
-int directory_check(const char *path, char *why, size_t why_size);
+int directory_check(const char *path, uid_t uid, gid_t gid, char *why, size_t why_size);
 
 /*
  * Give a directory of root's, and the files in it, to the daemon's user.  Nothing happens to one of

@@ -14,7 +14,7 @@
 #include "directory.h"
 #include "log.h"
 
-#define SOCKET_MODE  0666 /* anyone may ask; what they are told is another matter */
+#define SOCKET_UMASK 0111 /* anyone may ask; what they are told is another matter */
 #define LISTEN_QUEUE 128
 
 /* The service manager's socket.  1: taken; 0: there is none. */
@@ -83,7 +83,22 @@ static int remove_stale(const struct sockaddr_un *address, char *why, size_t why
         return 0;
 }
 
-static int make(struct listener *l, const char *path, char *why, size_t why_size)
+/* The socket is made with its mode: a name that is changed afterwards can be another file's by
+ * then, because the directory may be that of the user that the daemon becomes.  Called while there
+ * is one thread. */
+static int bind_for_all(int fd, const struct sockaddr_un *address)
+{
+        mode_t before = umask(SOCKET_UMASK);
+        int r = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+        int error = errno;
+
+        umask(before);
+        errno = error;
+        return r;
+}
+
+static int make(struct listener *l, const char *path, uid_t uid, gid_t gid, char *why,
+                size_t why_size)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         char parent[CONFIG_PATH_MAX];
@@ -97,15 +112,14 @@ static int make(struct listener *l, const char *path, char *why, size_t why_size
         }
         memcpy(address.sun_path, path, strlen(path) + 1);
         directory_parent(path, parent);
-        r = directory_check(parent, why, why_size);
+        r = directory_check(parent, uid, gid, why, why_size);
         if (r < 0)
                 return r;
         r = remove_stale(&address, why, why_size);
         if (r < 0)
                 return r;
         l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (l->fd < 0 || bind(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-            chmod(path, SOCKET_MODE) < 0 || listen(l->fd, LISTEN_QUEUE) < 0) {
+        if (l->fd < 0 || bind_for_all(l->fd, &address) < 0 || listen(l->fd, LISTEN_QUEUE) < 0) {
                 r = -errno;
                 snprintf(why, why_size, "%s: %s", path, strerror(-r));
                 return r;
@@ -114,14 +128,15 @@ static int make(struct listener *l, const char *path, char *why, size_t why_size
         return 0;
 }
 
-int listener_open(struct listener *l, const char *path, char *why, size_t why_size)
+int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, char *why,
+                  size_t why_size)
 {
         int r;
 
         *l = LISTENER_NONE;
         r = take_given(l, path, why, why_size);
         if (r == 0)
-                r = make(l, path, why, why_size);
+                r = make(l, path, uid, gid, why, why_size);
         if (r < 0)
                 listener_close(l);
         return r < 0 ? r : 0;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "config.h"
 
@@ -20,8 +21,9 @@ struct listener {
 
 /*
  * Listen.  A stale socket at the path is replaced; one that is answered is -EADDRINUSE, a directory
- * where anybody could put another socket in its place is -EPERM.  `why` (CONFIG_PATH_MAX + 256
- * bytes) says what happened on failure.
+ * where others than root, `uid` and `gid` could put another socket in its place is -EPERM.  `why`
+ * (CONFIG_PATH_MAX + 256 bytes) says what happened on failure.
  */
-int listener_open(struct listener *l, const char *path, char *why, size_t why_size);
+int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, char *why,
+                  size_t why_size);
 void listener_close(struct listener *l);

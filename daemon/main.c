@@ -181,7 +181,7 @@ static int prepare_state_directory(const struct life *life, char *why, size_t wh
                 log_warning("%s: cannot make the state directory: %s", path, strerror(-r));
                 return 0; /* measuring goes on without */
         }
-        r = directory_check(path, why, why_size);
+        r = directory_check(path, life->user.uid, life->user.gid, why, why_size);
         if (r < 0)
                 return r;
         r = life->user.changes ? directory_hand_over(path, life->user.uid, life->user.gid) : 0;
@@ -215,7 +215,8 @@ static int settle(struct life *life, const struct sampler *sampler)
                 snprintf(why, sizeof(why), "%s: cannot make its directory: %s", config->socket,
                          strerror(-r));
         else
-                r = listener_open(&life->listener, config->socket, why, sizeof(why));
+                r = listener_open(&life->listener, config->socket, life->user.uid, life->user.gid,
+                                  why, sizeof(why));
         if (r < 0) {
                 log_error("cannot listen: %s", why);
                 return r;
