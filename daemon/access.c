@@ -51,6 +51,22 @@ bool access_same_rules(const struct config *a, const struct config *b)
                a->access_own_processes == b->access_own_processes;
 }
 
+void access_summary(char *text, size_t size, const struct config *config, const struct peer *peer)
+{
+        if (peer->trusted)
+                snprintf(text, size, "you may follow every process, at any interval");
+        else if (!config->access_own_processes)
+                snprintf(text, size,
+                         "you may follow no process (access.own_processes); root and members of "
+                         "group %s all, at any interval",
+                         config->access_group);
+        else
+                snprintf(text, size,
+                         "you may follow your own processes at intervals of %g s or more; root and "
+                         "members of group %s all, at any",
+                         (double)config->access_interval_ns / NS_PER_S, config->access_group);
+}
+
 uint64_t access_default_interval_ns(const struct config *config, const struct peer *peer)
 {
         if (!peer->trusted && config->interval_ns < config->access_interval_ns)

@@ -30,6 +30,8 @@ void access_administer(struct denial *denial, const struct config *config, const
                        const char *what);
 /* Do both tell everybody the same? */
 bool access_same_rules(const struct config *a, const struct config *b);
+/* What the peer may follow, in a sentence. */
+void access_summary(char *text, size_t size, const struct config *config, const struct peer *peer);
 /* The interval of one who does not say. */
 uint64_t access_default_interval_ns(const struct config *config, const struct peer *peer);
 

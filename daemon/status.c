@@ -261,7 +261,7 @@ static void check_calibration(json_t *lines, struct look *look)
 static void check_permissions(json_t *lines, struct look *look)
 {
         const struct server *s = look->server;
-        char path[CONFIG_PATH_MAX + 64];
+        char path[CONFIG_PATH_MAX + 64], rights[256];
         struct stat st;
 
         /* PLATYPUS: the reason why the kernel keeps these files from ordinary users */
@@ -273,14 +273,8 @@ static void check_permissions(json_t *lines, struct look *look)
                      "secrets "
                      "(CVE-2020-8694)",
                      "%s can be read by ordinary users (mode %04o)", path, st.st_mode & 07777u);
-        if (call_peer(look->call)->trusted)
-                line(lines, "pass", "permissions", NULL,
-                     "you may follow every process, at any interval");
-        else
-                line(lines, "pass", "permissions", NULL,
-                     "you may follow your own processes at intervals of 1 s or more; root and "
-                     "members of group "
-                     "energat all, at any");
+        access_summary(rights, sizeof(rights), s->config, call_peer(look->call));
+        line(lines, "pass", "permissions", NULL, "%s", rights);
 }
 
 static void answer_check(struct look *look)
