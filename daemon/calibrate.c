@@ -26,6 +26,7 @@
 #define MAX_WINDOWS       1000
 #define MAX_PERIOD_S      3600.0
 #define TIMER_ACCURACY_US 1000
+#define NS_PER_US         1000ull
 /* Busier than this and the median is no idle power; the tracer itself is well below. */
 #define MAX_BUSY_PERCENT 5.0
 #define BUSIEST          3
@@ -214,15 +215,6 @@ static json_t *powers_json(double *const w[], unsigned int nsockets, unsigned in
         return array;
 }
 
-static json_t *baseline_powers(const double *w, unsigned int nsockets)
-{
-        json_t *array = json_array();
-
-        for (unsigned int i = 0; i < nsockets; i++)
-                json_array_append_new(array, isnan(w[i]) ? json_null() : json_real(w[i]));
-        return array;
-}
-
 static int by_cpu_time(const void *a, const void *b)
 {
         const struct busy_process *x = a, *y = b;
@@ -290,26 +282,6 @@ static void refuse_busy(struct calibration *k, double busy_percent)
 
 /* ---- the end ---- */
 
-struct new_baseline {
-        struct letter letter;
-        struct server *server;
-        struct baseline baseline;
-};
-
-static void free_new_baseline(struct letter *letter)
-{
-        free(letter);
-}
-
-static void run_set_baseline(struct letter *letter)
-{
-        struct new_baseline *n = (struct new_baseline *)(void *)letter;
-
-        sampler_set_baseline(n->server->sampler, &n->baseline);
-        n->letter.deliver = free_new_baseline;
-        mailbox_push(&n->server->mailbox, &n->letter);
-}
-
 static void describe(struct calibration *k, struct baseline *b, double *busy_percent)
 {
         const struct accounts *a = sampler_accounts(k->server->sampler);
@@ -329,40 +301,6 @@ static void describe(struct calibration *k, struct baseline *b, double *busy_per
                 b->package_percent[i] = *busy_percent;
                 b->dram_percent[i] = NAN;
         }
-}
-
-void baseline_keep(struct call *call, const struct baseline *b, double busy_percent)
-{
-        struct server *s = call->server;
-        struct new_baseline *n = calloc(1, sizeof(*n));
-        char why[CONFIG_PATH_MAX + 64];
-        int r = n ? baseline_save(b, s->config->state_dir, why, sizeof(why)) : -ENOMEM;
-
-        if (r < 0) {
-                call_error(call, "io.energat.Failed",
-                           json_pack("{s:s}", "reason", n ? why : strerror(-r)));
-                free(n);
-                return;
-        }
-        if (!s->baseline)
-                s->baseline = malloc(sizeof(*s->baseline));
-        if (s->baseline)
-                *s->baseline = *b;
-        s->baseline_problem[0] = '\0';
-        snprintf(why, sizeof(why), "%s/%s", s->config->state_dir, BASELINE_FILE);
-        log_notice("new baseline in %s", why);
-        n->baseline = *b;
-        n->server = s;
-        n->letter.deliver = run_set_baseline;
-        sampler_post(s->sampler, &n->letter);
-        call_reply(call,
-                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:n, s:s}", "event", "done", "window",
-                             (int)b->windows, "windows", (int)b->windows, "package_w",
-                             baseline_powers(b->package_w, b->nsockets), "dram_w",
-                             baseline_powers(b->dram_w, b->nsockets), "busy_percent",
-                             isnan(busy_percent) ? json_null() : json_real(busy_percent), "lacking",
-                             "path", why),
-                   false);
 }
 
 static void finish(struct calibration *k)
@@ -386,23 +324,21 @@ static void finish(struct calibration *k)
         baseline_keep(call, &b, busy_percent);
 }
 
+static int take_after(struct calibration *k, uint64_t us)
+{
+        sd_event_source_disable_unref(k->timer);
+        k->timer = NULL;
+        return sd_event_add_time_relative(k->server->event, &k->timer, CLOCK_MONOTONIC, us,
+                                          TIMER_ACCURACY_US, on_timer, k);
+}
+
 static int next_window(struct calibration *k)
 {
-        uint64_t now;
-        int r;
-
         memcpy(k->sums_start, k->sums,
                sampler_accounts(k->server->sampler)->nsums * sizeof(uint64_t));
         k->start_ns = k->now_ns;
         k->busy_start_ns = k->busy_ns;
-        sd_event_source_disable_unref(k->timer);
-        k->timer = NULL;
-        r = sd_event_now(k->server->event, CLOCK_MONOTONIC, &now);
-        if (r < 0)
-                return r;
-        return sd_event_add_time(k->server->event, &k->timer, CLOCK_MONOTONIC,
-                                 now + (uint64_t)(k->period_s * 1e6), TIMER_ACCURACY_US, on_timer,
-                                 k);
+        return take_after(k, (uint64_t)(k->period_s * 1e6));
 }
 
 static void on_taken(struct letter *letter)
@@ -418,7 +354,9 @@ static void on_taken(struct letter *letter)
         }
         if (k->have_start) {
                 if (k->now_ns == k->start_ns) { /* no tick since */
-                        take(k);
+                        r = take_after(k, k->server->config->tick_ns / NS_PER_US);
+                        if (r < 0)
+                                fail(k, strerror(-r));
                         return;
                 }
                 window_powers(k);
