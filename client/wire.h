@@ -26,7 +26,7 @@ void wire_reader_init(struct wire_reader *r, size_t max_message);
 void wire_reader_deinit(struct wire_reader *r);
 
 /* Read once from fd.  >0: bytes read; 0: end of stream; -EAGAIN; -EMSGSIZE: message too long;
- * -errno. */
+ * -ENOBUFS: the messages at hand have to be taken first; another negative errno of read(2). */
 int wire_reader_fill(struct wire_reader *r, int fd);
 
 /*

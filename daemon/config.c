@@ -106,19 +106,6 @@ int config_set(struct config *c, const char *key, const char *value, char *why, 
         return r;
 }
 
-void config_print(const struct config *c, FILE *out)
-{
-        for (size_t i = 0; i < NROWS; i++) {
-                const struct config_row *row = &config_rows[i];
-                char text[CONFIG_PATH_MAX];
-
-                if (i == 0 || strcmp(row->section, config_rows[i - 1].section) != 0)
-                        fprintf(out, "%s[%s]\n", i == 0 ? "" : "\n", row->section);
-                config_format_row(c, row, text);
-                fprintf(out, "%s = %s\n", row->key, text);
-        }
-}
-
 /* ---- key by key ---- */
 
 size_t config_nkeys(void)

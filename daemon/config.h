@@ -82,9 +82,6 @@ int config_set(struct config *c, const char *key, const char *value, char *why, 
 /* Is it one of the words that "section.key" takes? */
 bool config_has_choice(const char *key, const char *value);
 
-/* Print every key with its value, as a file that config_parse() reads back to the same values. */
-void config_print(const struct config *c, FILE *out);
-
 /* ---- key by key, by number ---- */
 
 size_t config_nkeys(void);

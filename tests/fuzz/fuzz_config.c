@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "../config_print.h"
 #include "fuzz_tree.h"
 
 static int parse(struct config *c, const void *data, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "config.h"
+#include "../config_print.h"
 #include "tree.h"
 
 /* A file of text, or of bytes, and what becomes of it. */
