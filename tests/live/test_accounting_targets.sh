@@ -235,8 +235,9 @@ test_proc_without_descriptors() {
                 prlimit --pid "$RIG_DAEMON_PID" --nofile="${limit// /}":
         ) &
         if accounting_measure "$ACCOUNTING_LOADGEN" spin 6 --truth "$ACCOUNTING_TRUTH"; then
+                # Four looks a second: the last part may be missing.
                 check "out of descriptors for a second, a process is within $PROC_PERCENT % all the same" \
-                        within "$ACCOUNTING_ENERGAT_S" "$ACCOUNTING_TRUTH_S" "$PROC_PERCENT"
+                        within "$ACCOUNTING_ENERGAT_S" "$ACCOUNTING_TRUTH_S" "$PROC_PERCENT" 0.3
                 check "and the report says that CPU time could not be read" \
                         warns 'CPU time could not be read [1-9]'
         else
