@@ -56,7 +56,7 @@ if command -v python3 >/dev/null; then
         hidden_by "$EXECS" "$EXECS times exec by another thread" --threads 2
         note "hidden switches: $beside and $HIDDEN"
         check "and it is not taken for a hidden switch" at_most "$HIDDEN" \
-                "$((2 * beside + EXECS / 2))"
+                "$((beside + EXECS * 3 / 4))"
 else
         skip "$EXECS times exec by another thread than the first" "this machine has no python3"
 fi
