@@ -130,7 +130,7 @@ static int call_rows(struct recorder *r, json_t **reply)
 static void take_rows(struct recorder *r, bool write)
 {
         json_auto_t *reply = NULL, *rows = NULL;
-        struct row_window window;
+        struct row_window window = {0};
         int error;
 
         if (r->no_rows)
@@ -198,7 +198,7 @@ static int record_command(struct recorder *r)
 static int take_machine(struct recorder *r, bool first)
 {
         json_auto_t *rows = NULL, *status = NULL, *line = NULL;
-        struct row_window window;
+        struct row_window window = {0};
         int error;
 
         error = call(r, "io.energat.GetRows", ROWS_TIMEOUT_NS, &rows);
