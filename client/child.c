@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -131,6 +132,23 @@ void child_update(struct child *c)
                         c->status = info.si_code == CLD_EXITED ? info.si_status
                                                                : STATUS_SIGNALLED + info.si_status;
         }
+}
+
+bool child_catches(const struct child *c, int signal)
+{
+        char path[64], line[256];
+        unsigned long long caught = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/status", c->pid);
+        f = fopen(path, "re");
+        if (!f)
+                return false;
+        while (fgets(line, sizeof(line), f))
+                if (sscanf(line, "SigCgt: %llx", &caught) == 1) /* proc(5): a mask in hex */
+                        break;
+        fclose(f);
+        return caught >> (signal - 1) & 1;
 }
 
 void child_deinit(struct child *c)

@@ -33,5 +33,8 @@ void child_read_exec(struct child *c);
 /* To be called on SIGCHLD: brings exited, stopped and status up to date, and reaps. */
 void child_update(struct child *c);
 
+/* Has CMD a handler of its own for that signal?  False when that cannot be known. */
+bool child_catches(const struct child *c, int signal);
+
 /* A child still at the gate is ended and reaped; CMD is never touched. */
 void child_deinit(struct child *c);

@@ -16,7 +16,9 @@
 #include "text.h"
 
 /* CMD has exited, its descendants have not: say what is being waited for. */
-#define NOTICE_AFTER_NS NS_PER_S
+/* Two SIGINT within that time are one wish: to get out. */
+#define DOUBLE_INTERRUPT_NS (2 * NS_PER_S)
+#define NOTICE_AFTER_NS     NS_PER_S
 /* With --no-wait: so much time for the daemon to see by itself that there are none.  It looks at
  * every tick, 10 ms by default. */
 #define NO_WAIT_GRACE_NS (100 * NS_PER_MS)
@@ -41,6 +43,7 @@ struct run {
         bool abandoned;        /* CMD still runs, and we do not wait for it */
         bool suspended;        /* SIGTSTP has come: stop when CMD does */
         bool was_stopped;      /* this process has been stopped together with CMD */
+        uint64_t interrupt_ns; /* when the last SIGINT came; 0: none has */
         const char *cut_short; /* a warning: why descendants are not counted to their end */
 };
 
@@ -128,16 +131,30 @@ static bool hangup_ignored(const struct run *r, const struct signalfd_siginfo *i
 }
 
 /*
- * What ends a program.  CMD gets it, and its end is ours.  A second one ends us, when the caller
- * wants that, even if CMD takes no notice.
+ * Does this signal end us though CMD runs on?  The second does, where the caller wants that.  Else
+ * Ctrl-C twice does; but a program that handles it (a shell, an interpreter) may be told so again
+ * and again, and then only a double one is meant for us.
  */
+static bool quits(struct run *r, const struct signalfd_siginfo *info)
+{
+        uint64_t now_ns = clock_now_ns(), before_ns = r->interrupt_ns;
+
+        if (info->ssi_signo == SIGINT)
+                r->interrupt_ns = now_ns;
+        if (r->interrupted && r->measure->second_signal_quits)
+                return true;
+        return info->ssi_signo == SIGINT && before_ns &&
+               (now_ns - before_ns <= DOUBLE_INTERRUPT_NS || !child_catches(&r->child, SIGINT));
+}
+
+/* What ends a program.  CMD gets it, and its end is ours. */
 static void on_end_signal(struct run *r, const struct signalfd_siginfo *info)
 {
-        bool second = r->interrupted != 0;
+        bool quit = !r->child.exited && quits(r, info);
 
         if (!hangup_ignored(r, info))
                 r->interrupted = (int)info->ssi_signo;
-        if (!r->child.exited && !(second && r->measure->second_signal_quits)) {
+        if (!r->child.exited && !quit) {
                 forward(r, info);
                 return;
         }

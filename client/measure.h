@@ -18,11 +18,13 @@
 
 struct measure {
         const struct options
-                *options;         /* how to reach the daemon; interval, gamma, delta, no_wait */
-        char **arguments;         /* CMD, ended by NULL */
-        const char *name;         /* what the report calls it */
-        struct signals *signals;  /* open: signals between runs must not be lost */
-        bool second_signal_quits; /* the second Ctrl-C ends energat though CMD runs on */
+                *options;        /* how to reach the daemon; interval, gamma, delta, no_wait */
+        char **arguments;        /* CMD, ended by NULL */
+        const char *name;        /* what the report calls it */
+        struct signals *signals; /* open: signals between runs must not be lost */
+        /* Any second signal to end ends energat, though CMD runs on; else only Ctrl-C twice does:
+         * within two seconds, or at any time when CMD does not handle it. */
+        bool second_signal_quits;
 
         /* Each may be NULL.  Reports are valid during the call only. */
         void *data;

@@ -9,6 +9,7 @@
 . "$(dirname "$0")/rig.sh"
 rig_require_root
 
+TMUX_SERVER=energat-run-$$
 LOADGEN=$RIG_BIN_DIR/loadgen
 
 # exits_with STATUS COMMAND...: so does energat run
@@ -87,6 +88,64 @@ test_signals() {
         check "and there is a report all the same" test -s "$RIG/err"
 }
 
+# In a terminal, where Ctrl-C reaches the command by itself.
+in_terminal() {
+        tmux -L "$TMUX_SERVER" -f /dev/null new-session -d -x 100 -y 40 \
+                "$ENERGAT_BIN_DIR/energat --socket $RIG/energat.sock run -- sh -c '$1' \
+                2>$RIG/err; echo \$? >$RIG/status"
+}
+
+screen_has() {
+        tmux -L "$TMUX_SERVER" capture-pane -p | grep "$1" >/dev/null
+}
+
+interrupt() {
+        tmux -L "$TMUX_SERVER" send-keys C-c
+}
+
+has_status() {
+        [[ -s $RIG/status ]]
+}
+
+# ends_with STATUS: in the terminal
+ends_with() {
+        wait_for 10 has_status && equal "$(cat "$RIG/status")" "$1"
+}
+
+test_ctrl_c() {
+        if ! command -v tmux >/dev/null; then
+                skip "Ctrl-C in a terminal" "there is no tmux"
+                return
+        fi
+        rm -f "$RIG/status"
+        in_terminal 'trap "" INT; echo up; exec sleep 30'
+        check "a command that ignores Ctrl-C starts" wait_for 10 screen_has '^up'
+        interrupt
+        sleep 2.5
+        check "and goes on after one" eval '! has_status'
+        interrupt
+        check "a second one, though later, ends energat: 130" ends_with 130
+        check "which says that the command runs on" matches "$(cat "$RIG/err")" 'sh runs on, and is not measured'
+        check "with a report" matches "$(cat "$RIG/err")" '^  attributed'
+        pkill -x -f 'sleep 30'
+        rm -f "$RIG/status"
+        in_terminal 'trap "echo got" INT; echo up; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; done; exit 42'
+        check "a command that handles Ctrl-C starts" wait_for 10 screen_has '^up'
+        interrupt
+        sleep 2.5
+        interrupt
+        check "and may be told so again" ends_with 42
+        rm -f "$RIG/status"
+        in_terminal 'trap "echo got" INT; echo up; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done'
+        wait_for 10 screen_has '^up'
+        interrupt
+        wait_for 5 screen_has 'got'
+        interrupt
+        check "but twice at once ends energat: 130" ends_with 130
+        check "with a report" matches "$(cat "$RIG/err")" '^  attributed'
+        tmux -L "$TMUX_SERVER" kill-server 2>/dev/null
+}
+
 # report_of COMMAND...: into report.json
 report_of() {
         rig_run run --format json -- "$@" >"$RIG/report.json" 2>"$RIG/err" </dev/null
@@ -133,4 +192,5 @@ rig_start_daemon
 test_status
 test_streams
 test_signals
+test_ctrl_c
 test_counting
