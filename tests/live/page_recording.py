@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""page_recording.py FILE [command|machine]: a recording with names that try to be more than names; or
-one of a command or the machine whose energy is not known."""
+"""page_recording.py FILE [bench|command|machine]: a recording with names that try to be more than names,
+of a command or of repeated runs of two; or one of a command or the machine whose energy is not known."""
 import json
 import sys
 
@@ -65,6 +65,23 @@ def hostile(file):
     line(file, "end", {"time": BEGIN + 60, "exit_status": 0, "interrupted": None, "report": None})
 
 
+def bench(file):
+    """A warm-up run of each, eleven pairs of which the third has an outlier, and one run that failed."""
+    header(file, "bench", HOSTILE[0], ["sh", "-c", HOSTILE[1]])
+    for i in range(24):
+        command, pair = i % 2, i // 2
+        report = interval(i + 1)
+        seconds = (2.0 if command else 3.0) + pair % 5 / 50 + (4.0 if i == 6 else 0)
+        report["share"] = energy(10.0 * seconds)
+        report["attributed"] = energy(12.0 * seconds)
+        report["cpu_s"] = seconds
+        line(file, "run", {
+            "command": command, "line": HOSTILE[command], "warmup": pair == 0,
+            "exit_status": 1 if i == 23 else 0, "wall_s": seconds, "report": report,
+        })
+    line(file, "end", {"time": BEGIN + 60, "complete": True})
+
+
 UNKNOWN = {"package_j": None, "dram_j": None}
 
 
@@ -94,6 +111,6 @@ def unknown_machine(file):
     line(file, "end", {"time": BEGIN + 3, "reason": "the time was over"})
 
 
-WHAT = {"command": unknown_command, "machine": unknown_machine}
+WHAT = {"bench": bench, "command": unknown_command, "machine": unknown_machine}
 with open(sys.argv[1], "w", encoding="utf-8") as out:
     (WHAT[sys.argv[2]] if len(sys.argv) > 2 else hostile)(out)
