@@ -13,82 +13,45 @@
 #include "command.h"
 #include "follow.h"
 #include "report.h"
+#include "running.h"
 #include "text.h"
 
 /* CMD has exited, its descendants have not: say what is being waited for. */
-/* Two SIGINT within that time are one wish: to get out. */
-#define DOUBLE_INTERRUPT_NS (2 * NS_PER_S)
-#define NOTICE_AFTER_NS     NS_PER_S
+#define NOTICE_AFTER_NS NS_PER_S
 /* With --no-wait: so much time for the daemon to see by itself that there are none.  It looks at
  * every tick, 10 ms by default. */
 #define NO_WAIT_GRACE_NS (100 * NS_PER_MS)
 /* A final report that came this much before CMD's end does not cover it. */
 #define EARLY_FINAL_NS NS_PER_S
 
-struct run {
-        const struct measure *measure;
-        const struct options *options;
-        struct signals *signals;
-        struct follow follow;
-        struct follow fine; /* a second stream of shorter intervals; connection NULL: none */
-        struct child child;
-        int interrupted;       /* the signal that asked for an end, 0: none has */
-        uint64_t released_ns;  /* CMD has begun */
-        uint64_t exited_ns;    /* CMD has exited */
-        double exited_at_s;    /* the same in seconds since 1970, to compare with reports */
-        uint64_t ended_ns;     /* the stream has ended, well or not */
-        uint64_t detached_ns;  /* we asked for its end; 0: we did not */
-        bool fine_taken;       /* short intervals are told, not the usual ones */
-        bool noticed;          /* the user knows what is waited for */
-        bool abandoned;        /* CMD still runs, and we do not wait for it */
-        bool suspended;        /* SIGTSTP has come: stop when CMD does */
-        bool was_stopped;      /* this process has been stopped together with CMD */
-        uint64_t interrupt_ns; /* when the last SIGINT came; 0: none has */
-        const char *cut_short; /* a warning: why descendants are not counted to their end */
-};
-
-static const char *command_name(const struct run *r)
-{
-        return r->measure->arguments[0];
-}
-
-static void update_child(struct run *r)
-{
-        child_update(&r->child);
-        if (!r->child.exited || r->exited_ns)
-                return;
-        r->exited_at_s = clock_realtime_s();
-        r->exited_ns = clock_now_ns();
-}
-
-static void note_end(struct run *r)
+static void note_end(struct running *r)
 {
         if (!r->ended_ns)
                 r->ended_ns = clock_now_ns();
 }
 
-static void give_up(struct run *r, const char *reason)
+static void give_up(struct running *r, const char *reason)
 {
         follow_give_up(&r->follow, reason);
         follow_give_up(&r->fine, reason);
         note_end(r);
 }
 
-static void say_lost(const struct run *r)
+static void say_lost(const struct running *r)
 {
         if (r->child.exited || r->abandoned)
                 text_message("lost energatd at %s: %s", r->follow.path, r->follow.lost);
         else if (follow_open(&r->follow))
                 text_message("lost energatd at %s: %s; %s runs on, and is measured again when "
                              "energatd is back",
-                             r->follow.path, r->follow.lost, command_name(r));
+                             r->follow.path, r->follow.lost, running_name(r));
         else
                 text_message("lost energatd at %s: %s; %s runs on, but is not measured any more",
-                             r->follow.path, r->follow.lost, command_name(r));
+                             r->follow.path, r->follow.lost, running_name(r));
 }
 
 /* Ask for the final report although descendants of CMD still run.  Asked twice: do without. */
-static void cut_short(struct run *r, const char *why)
+void running_cut_short(struct running *r, const char *why)
 {
         int error;
 
@@ -108,103 +71,8 @@ static void cut_short(struct run *r, const char *why)
         }
 }
 
-static void forward(struct run *r, const struct signalfd_siginfo *info)
-{
-        if (signals_from_process(info) && !r->child.exited)
-                kill(r->child.pid, (int)info->ssi_signo);
-}
-
-/* A shell that continues a job sends SIGCONT to both; then CMD has had it. */
-static void on_continue(struct run *r, const struct signalfd_siginfo *info)
-{
-        r->suspended = false;
-        update_child(r);
-        if (r->child.stopped || !r->was_stopped)
-                forward(r, info);
-        r->was_stopped = false;
-}
-
-/* nohup: a shell that goes sends SIGHUP to its jobs, and this one shall stay. */
-static bool hangup_ignored(const struct run *r, const struct signalfd_siginfo *info)
-{
-        return info->ssi_signo == SIGHUP && signals_ignored_before(r->signals, SIGHUP);
-}
-
-/*
- * Does this signal end us though CMD runs on?  The second does, where the caller wants that.  Else
- * Ctrl-C twice does; but a program that handles it (a shell, an interpreter) may be told so again
- * and again, and then only a double one is meant for us.
- */
-static bool quits(struct run *r, const struct signalfd_siginfo *info)
-{
-        uint64_t now_ns = clock_now_ns(), before_ns = r->interrupt_ns;
-
-        if (info->ssi_signo == SIGINT)
-                r->interrupt_ns = now_ns;
-        if (r->interrupted && r->measure->second_signal_quits)
-                return true;
-        return info->ssi_signo == SIGINT && before_ns &&
-               (now_ns - before_ns <= DOUBLE_INTERRUPT_NS || !child_catches(&r->child, SIGINT));
-}
-
-/* What ends a program.  CMD gets it, and its end is ours. */
-static void on_end_signal(struct run *r, const struct signalfd_siginfo *info)
-{
-        bool quit = !r->child.exited && quits(r, info);
-
-        if (!hangup_ignored(r, info))
-                r->interrupted = (int)info->ssi_signo;
-        if (!r->child.exited && !quit) {
-                forward(r, info);
-                return;
-        }
-        if (!follow_open(&r->follow) || hangup_ignored(r, info))
-                return;
-        if (!r->child.exited) {
-                r->abandoned = true;
-                text_message("%s runs on, and is not measured any more", command_name(r));
-        }
-        cut_short(r, "ended by a signal before the last process of the command; what they use "
-                     "later is not counted");
-}
-
-static void on_signal(struct run *r, const struct signalfd_siginfo *info)
-{
-        switch ((int)info->ssi_signo) {
-        case SIGCHLD:
-                update_child(r);
-                break;
-        case SIGCONT:
-                on_continue(r, info);
-                break;
-        case SIGTSTP:
-                r->suspended = true;
-                forward(r, info);
-                break;
-        case SIGINT:
-        case SIGQUIT:
-        case SIGTERM:
-        case SIGHUP:
-                on_end_signal(r, info);
-                break;
-        default:
-                forward(r, info);
-        }
-}
-
-/* The shell sees its job as stopped when this process is; so it follows CMD, which may handle
- * SIGTSTP, or ignore it. */
-static void stop_with_child(struct run *r)
-{
-        if (!r->suspended || !r->child.stopped)
-                return;
-        r->suspended = false;
-        r->was_stopped = true;
-        kill(getpid(), SIGSTOP);
-}
-
 /* Returns whether the outcome of exec is there to be read. */
-static bool wait_for_events(struct run *r, uint64_t deadline_ns)
+static bool wait_for_events(struct running *r, uint64_t deadline_ns)
 {
         struct pollfd fds[] = {
                 {.fd = r->signals->fd, .events = POLLIN},
@@ -218,7 +86,7 @@ static bool wait_for_events(struct run *r, uint64_t deadline_ns)
 }
 
 /* The stream of short intervals is a luxury: without it, the usual intervals take its place. */
-static void fine_refused(struct run *r, int error)
+static void fine_refused(struct running *r, int error)
 {
         text_message("intervals of %g s are not to be had (%s): %s keeps the usual ones",
                      r->measure->fine_interval_s, connection_strerror(r->fine.connection, error),
@@ -227,7 +95,7 @@ static void fine_refused(struct run *r, int error)
 }
 
 /* Returns whether both streams are attached, or a negative error of connection.h. */
-static int take_attached(struct run *r)
+static int take_attached(struct running *r)
 {
         int event = FOLLOW_NOTHING;
 
@@ -244,7 +112,7 @@ static int take_attached(struct run *r)
 }
 
 /* Wait until nothing of CMD can be missed, and let it go.  STATUS_OK, or the exit status. */
-static int attach(struct run *r)
+static int attach(struct running *r)
 {
         uint64_t deadline_ns = clock_now_ns() + FOLLOW_ATTACH_NS;
         int error;
@@ -258,16 +126,16 @@ static int attach(struct run *r)
                         int number = (int)info.ssi_signo;
 
                         if (number == SIGINT || number == SIGQUIT || number == SIGTERM ||
-                            (number == SIGHUP && !hangup_ignored(r, &info)))
+                            (number == SIGHUP && !running_hangup_ignored(r, &info)))
                                 return STATUS_SIGNAL + (r->interrupted = number);
-                        on_signal(r, &info);
+                        running_on_signal(r, &info);
                 }
                 if (r->child.exited) {
                         text_message("%s was ended by a signal before it was started",
-                                     command_name(r));
+                                     running_name(r));
                         return r->child.status;
                 }
-                stop_with_child(r);
+                running_stop_with_child(r);
 
                 event = take_attached(r);
                 if (event > 0)
@@ -280,13 +148,13 @@ static int attach(struct run *r)
         r->released_ns = clock_now_ns();
         error = child_release(&r->child);
         if (error < 0) {
-                text_message("%s: cannot be started: %s", command_name(r), strerror(-error));
+                text_message("%s: cannot be started: %s", running_name(r), strerror(-error));
                 return STATUS_FAILED;
         }
         return STATUS_OK;
 }
 
-static void notice(struct run *r)
+static void notice(struct running *r)
 {
         const json_t *last = r->follow.last;
         char count[32] = "some";
@@ -302,11 +170,11 @@ static void notice(struct run *r)
         one = strcmp(count, "1") == 0;
         text_message("%s has exited; %s of its descendants still run%s, waiting for %s (Ctrl-C "
                      "ends the measurement, --no-wait does not wait)",
-                     command_name(r), count, one ? "s" : "", one ? "it" : "them");
+                     running_name(r), count, one ? "s" : "", one ? "it" : "them");
 }
 
 /* When something has to be done though nothing happens; UINT64_MAX: never. */
-static uint64_t next_deadline(const struct run *r)
+static uint64_t next_deadline(const struct running *r)
 {
         uint64_t heard_ns = r->follow.heard_ns, deadline_ns;
 
@@ -327,18 +195,18 @@ static uint64_t next_deadline(const struct run *r)
 }
 
 /* Lost energatd may be back, or what was followed may have ended meanwhile. */
-static void look_for_daemon(struct run *r)
+static void look_for_daemon(struct running *r)
 {
         int event = follow_retry(&r->follow);
 
         if (event == FOLLOW_RESUMED)
                 text_message("energatd is back: %s is measured again, %.3f s are not counted",
-                             command_name(r), r->follow.gap_s);
+                             running_name(r), r->follow.gap_s);
         if (!follow_open(&r->follow))
                 note_end(r);
 }
 
-static void on_deadline(struct run *r)
+static void on_deadline(struct running *r)
 {
         if (r->follow.retry_ns) {
                 look_for_daemon(r);
@@ -350,8 +218,9 @@ static void on_deadline(struct run *r)
                 give_up(r, "it does not answer");
                 say_lost(r);
         } else if (r->options->no_wait) {
-                cut_short(r, "ended by --no-wait before the last descendant of the command; what "
-                             "they use later is not counted");
+                running_cut_short(
+                        r, "ended by --no-wait before the last descendant of the command; what "
+                           "they use later is not counted");
         } else if (!r->noticed) {
                 notice(r);
         } else {
@@ -365,13 +234,13 @@ static void on_deadline(struct run *r)
 }
 
 /* An interval of the stream that the record is made from: the fine one, where there is one. */
-static void tell_fine(struct run *r, const json_t *report)
+static void tell_fine(struct running *r, const json_t *report)
 {
         if (r->measure->fine)
                 r->measure->fine(r->measure->data, report);
 }
 
-static void tell_interval(struct run *r, const json_t *report, bool also_fine)
+static void tell_interval(struct running *r, const json_t *report, bool also_fine)
 {
         if (r->measure->interval)
                 r->measure->interval(r->measure->data, report);
@@ -379,7 +248,7 @@ static void tell_interval(struct run *r, const json_t *report, bool also_fine)
                 tell_fine(r, report);
 }
 
-static void take_replies(struct run *r)
+static void take_replies(struct running *r)
 {
         bool also_fine = !r->fine_taken;
         int event;
@@ -399,7 +268,7 @@ static void take_replies(struct run *r)
         } while (event > 0);
 }
 
-static void take_fine_replies(struct run *r)
+static void take_fine_replies(struct running *r)
 {
         int event;
 
@@ -420,13 +289,13 @@ static void take_fine_replies(struct run *r)
                 follow_give_up(&r->fine, "no last report came");
 }
 
-static int exec_failed(const struct run *r)
+static int exec_failed(const struct running *r)
 {
-        text_message("%s: %s", command_name(r), strerror(r->child.exec_error));
+        text_message("%s: %s", running_name(r), strerror(r->child.exec_error));
         return r->child.exec_error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 }
 
-static bool is_over(const struct run *r)
+static bool is_over(const struct running *r)
 {
         return (r->child.exited || r->abandoned) && !follow_open(&r->follow) &&
                follow_fd(&r->fine) < 0;
@@ -434,7 +303,7 @@ static bool is_over(const struct run *r)
 
 /* Until CMD has exited and its streams have ended.  STATUS_OK, or the exit status for a failed
  * exec. */
-static int supervise(struct run *r)
+static int supervise(struct running *r)
 {
         while (!is_over(r)) {
                 bool exec_known = wait_for_events(r, next_deadline(r));
@@ -443,24 +312,24 @@ static int supervise(struct run *r)
                 take_replies(r);
                 take_fine_replies(r);
                 while (signals_read(r->signals, &info) > 0)
-                        on_signal(r, &info);
+                        running_on_signal(r, &info);
                 if (r->child.exec_fd >= 0 && (exec_known || r->child.exited))
                         child_read_exec(&r->child);
                 if (r->child.exec_error)
                         return exec_failed(r);
-                stop_with_child(r);
+                running_stop_with_child(r);
                 on_deadline(r);
         }
         return STATUS_OK;
 }
 
 /* The daemon ended it while CMD ran on. */
-static bool ended_early(const struct run *r)
+static bool ended_early(const struct running *r)
 {
         return r->follow.final && !r->abandoned && r->ended_ns + EARLY_FINAL_NS <= r->exited_ns;
 }
 
-static int add_warnings(const struct run *r, json_t *report)
+static int add_warnings(const struct running *r, json_t *report)
 {
         char early[128];
 
@@ -476,7 +345,7 @@ static int add_warnings(const struct run *r, json_t *report)
 }
 
 /* A second connection, and on it the same process in shorter intervals. */
-static int start_fine(struct run *r, const struct follow_options *options)
+static int start_fine(struct running *r, const struct follow_options *options)
 {
         __attribute__((cleanup(connection_closep))) struct connection *connection = NULL;
         struct follow_options fine = *options;
@@ -494,7 +363,7 @@ static int start_fine(struct run *r, const struct follow_options *options)
 }
 
 /* The child is forked before the call, because its pid is what is followed. */
-static int start(struct run *r)
+static int start(struct running *r)
 {
         __attribute__((cleanup(connection_closep))) struct connection *connection = NULL;
         const struct options *o = r->options;
@@ -513,7 +382,7 @@ static int start(struct run *r)
                 return status;
         error = child_start(&r->child, r->measure->arguments, r->signals);
         if (error < 0) {
-                text_message("%s: cannot be started: %s", command_name(r), strerror(-error));
+                text_message("%s: cannot be started: %s", running_name(r), strerror(-error));
                 return STATUS_FAILED;
         }
         error = follow_start(&r->follow, &connection, o->socket, r->child.pid, &follow);
@@ -527,7 +396,7 @@ static int start(struct run *r)
         return status;
 }
 
-static void run_deinit(struct run *r)
+static void run_deinit(struct running *r)
 {
         child_deinit(&r->child);
         follow_deinit(&r->follow);
@@ -536,7 +405,7 @@ static void run_deinit(struct run *r)
 
 int measure_run(struct measured *ret, const struct measure *m)
 {
-        __attribute__((cleanup(run_deinit))) struct run r = {
+        __attribute__((cleanup(run_deinit))) struct running r = {
                 .measure = m,
                 .options = m->options,
                 .signals = m->signals,

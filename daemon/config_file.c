@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "config_value.h"
+#include "nearest.h"
 
 #define MAX_LINE 8192            /* a path and its key fit well */
 #define MAX_FILE (1024UL * 1024) /* no configuration of ours is larger; /dev/zero is */
-#define MAX_NEAR 2 /* slips of the pen between a key that is not there and one that is meant */
 
 /* A file being read. */
 struct parse {
@@ -69,59 +69,30 @@ static void parse_section(struct parse *p, char *text)
         p->in_section = true;
 }
 
-/* How many letters to change, add or leave out make one word of the other (Levenshtein). */
-static size_t distance(const char *a, const char *b)
+/* The key that was meant: right in the wrong section, or misspelt in this one. */
+static const struct config_row *key_meant(const char *section, const char *key)
 {
-        size_t row[CONFIG_MAX_SHOWN + 1], n = strlen(b);
+        const struct config_row *meant = NULL;
+        struct nearest near = nearest_to(key);
 
-        if (n > CONFIG_MAX_SHOWN)
-                return SIZE_MAX;
-        for (size_t j = 0; j <= n; j++)
-                row[j] = j;
-        for (size_t i = 1; a[i - 1]; i++) {
-                size_t diagonal = row[0];
-
-                row[0] = i;
-                for (size_t j = 1; j <= n; j++) {
-                        size_t changed = diagonal + (a[i - 1] != b[j - 1]);
-
-                        diagonal = row[j];
-                        if (row[j - 1] < row[j])
-                                row[j] = row[j - 1];
-                        row[j]++;
-                        if (changed < row[j])
-                                row[j] = changed;
-                }
-        }
-        return row[n];
-}
-
-/* The key that was meant: misspelt in this section, or right in the wrong one. */
-static const struct config_row *nearest(const char *section, const char *key)
-{
-        const struct config_row *near = NULL;
-        size_t least = MAX_NEAR + 1;
-
-        if (strlen(key) > CONFIG_MAX_SHOWN)
-                return NULL;
         for (size_t i = 0; i < config_nkeys(); i++) {
                 const struct config_row *row = &config_rows[i];
-                bool same_section = strcmp(row->section, section) == 0;
-                size_t d = distance(key, row->key);
 
-                /* of a short word everything is near */
-                if ((same_section || d == 0) && d < least && d < strlen(row->key) / 2) {
-                        near = row;
-                        least = d;
-                }
+                if (strcmp(row->key, key) == 0)
+                        return row;
+                if (strcmp(row->section, section) != 0)
+                        continue;
+                nearest_offer(&near, row->key);
+                if (near.best == row->key)
+                        meant = row;
         }
-        return near;
+        return meant;
 }
 
 static void tell_unknown(const struct parse *p, const char *key)
 {
         char section[CONFIG_MAX_SHOWN + 4], name[CONFIG_MAX_SHOWN + 4];
-        const struct config_row *near = nearest(p->section, key);
+        const struct config_row *near = key_meant(p->section, key);
         bool any = false;
 
         fprintf(p->messages, "%s:%u: %s.%s: unknown key, ignored; ", p->name, p->line,

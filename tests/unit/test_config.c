@@ -340,9 +340,11 @@ static void what_may_be_meant_is_suggested(void **state)
                 {"sampling", "perod", "did you mean sampling.period? "},
                 {"sampling", "periods", "did you mean sampling.period? "},
                 {"server", "period", "did you mean sampling.period? "},
-                {"server", "stat_dri", NULL}, /* three slips */
+                {"server", "stat_dri", "did you mean server.state_dir? "},
+                {"server", "sock_direct", NULL},
                 {"model", "alpha", NULL},
-                {"accounting", "ira", NULL},
+                {"accounting", "ira", "did you mean accounting.irq? "},
+                {"accounting", "arm", NULL},
                 {"accounting", "max-processes", "did you mean accounting.max_processes? "},
                 {"energy", "sources", "did you mean energy.source? "},
         };
