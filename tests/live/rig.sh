@@ -236,6 +236,18 @@ rig_background() {
         RIG_JOBS+=("$RIG_PID")
 }
 
+# rig_conforms NAME FILE: the schema of --format json says so
+rig_conforms() {
+        local live
+        live=$(dirname "${BASH_SOURCE[0]}")
+        "$live/schema_check.py" "$live/../../client/schema/energat.schema.json" "$1" "$2"
+        case $? in
+        0) pass "$1 is as the schema has it" ;;
+        77) skip "$1 is as the schema has it" "python3-jsonschema is not installed" ;;
+        *) fail "$1 is as the schema has it" ;;
+        esac
+}
+
 # --- how a test ends ------------------------------------------------------------------------------
 
 rig_has_ended() {

@@ -74,6 +74,7 @@ check "calibrate --delta succeeds" equal "$?" 0
 check "dram whose power is in proportion to memory in use has delta 1" \
         within "$(json "$RIG/delta.json" .value)" 1 0 0.05
 check "nothing was written" equal "$(json "$RIG/delta.json" .written)" null
+rig_conforms calibrate "$RIG/delta.json"
 
 # Ctrl-C
 rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" calibrate --gamma --force \

@@ -9,22 +9,11 @@
 . "$(dirname "$0")/rig.sh"
 rig_require_root
 
-SCHEMA=$(dirname "$0")/../../client/schema/energat.schema.json
 # So much CPU time, however busy the machine is
 SHORT=("$RIG/load")
 printf '#!/bin/sh\nexec "%s" spin "$1" --cpu --truth /dev/null\n' "$RIG_BIN_DIR/loadgen" >"$RIG/load"
 chmod +x "$RIG/load"
 export ENERGAT_SOCKET=$RIG/energat.sock # report and export know no --socket
-
-# conforms NAME FILE: the schema says so
-conforms() {
-        "$(dirname "$0")/schema_check.py" "$SCHEMA" "$1" "$2"
-        case $? in
-        0) pass "$1 is as the schema has it" ;;
-        77) skip "$1 is as the schema has it" "python3-jsonschema is not installed" ;;
-        *) fail "$1 is as the schema has it" ;;
-        esac
-}
 
 # energat's own exit status; stdout in $RIG/out, stderr in $RIG/err
 energat() {
@@ -46,15 +35,17 @@ test_schema() {
         local name
         for name in status check sensors config; do
                 energat "$name" --format json
-                conforms "$name" "$RIG/out"
+                rig_conforms "$name" "$RIG/out"
                 check "$name: nothing but the result is said" quiet
         done
         energat top --format json -n 1
-        conforms top "$RIG/out"
+        rig_conforms top "$RIG/out"
+        energat top --format json -n 1 --group target
+        rig_conforms top "$RIG/out"
         energat run --format json --emissions-factor 400 --price-factor 0.5 --pue 1.25 \
                 -- "${SHORT[@]}" 0.3
         check "run succeeds" equal "$?" 0
-        conforms run "$RIG/out"
+        rig_conforms run "$RIG/out"
         check "run: nothing on stderr" quiet
         check "CO2 is kWh x pue x factor, cost is kWh x pue x price" jq -e '
                 def near($x): (. - $x | fabs) < 1e-6 * $x;
@@ -62,7 +53,7 @@ test_schema() {
                 (.co2_g | near($kwh * 400)) and (.cost | near($kwh * 0.5))' "$RIG/out"
         rig_background sleep 1.5
         energat pid "$RIG_PID" --name followed --output "$RIG" --format json
-        conforms pid "$RIG/out"
+        rig_conforms pid "$RIG/out"
 }
 
 # columns NAME: those of a trace, all lines
@@ -137,7 +128,7 @@ test_bench() {
         energat run --repeat 3 --warmup 1 --raw "$RIG/bench.energat" --format json \
                 -- "${SHORT[@]}" 0.2
         check "three runs succeed" equal "$?" 0
-        conforms bench "$RIG/out"
+        rig_conforms bench "$RIG/out"
         check "three are measured, and one before them" \
                 equal "$(json "$RIG/out" '"\(.runs_measured) \(.runs | length)"')" "3 4"
         check "CPU time is the load's" \
@@ -147,7 +138,7 @@ test_bench() {
 
         # A 50 % longer load is seen in any noise; the same one must not be, but for one time in 20.
         energat run --repeat 5 --compare "${SHORT[*]} 0.15" --format json -- "${SHORT[@]}" 0.1
-        conforms bench "$RIG/out"
+        rig_conforms bench "$RIG/out"
         check "a longer load is told from a shorter one" \
                 equal "$(json "$RIG/out" .comparison.cpu_s.differs)" true
         check "by its size" within "$(json "$RIG/out" .comparison.cpu_s.ratio)" 1.5 10
@@ -215,7 +206,7 @@ test_interrupt() {
         kill -INT "$RIG_PID"
         wait "$RIG_PID"
         check "an interrupted benchmark exits 130" equal "$?" 130
-        conforms bench "$RIG/out"
+        rig_conforms bench "$RIG/out"
         check "and tells what was measured" jq -e '.complete == false and .runs_measured >= 2 and
                 .runs_wanted == 1000' "$RIG/out"
 
@@ -240,7 +231,7 @@ test_interrupt() {
         check "Ctrl-C ends a recording of the machine well" equal "$?:$(cat "$RIG/err")" \
                 "0:energat: recorded in $RIG/all.energat ('energat report $RIG/all.energat' shows it)"
         energat report "$RIG/all.energat" --format json
-        conforms report "$RIG/out"
+        rig_conforms report "$RIG/out"
         check "its shares, the unattributed and the static part are the machine's energy" jq -e '
                 (.power.series | map(.energy_j) | add) as $drawn | .machine.package_j as $all |
                 ($drawn - $all | fabs) < 0.02 * $all' "$RIG/out"
@@ -251,7 +242,7 @@ test_record() {
         energat record -o "$RIG/command.energat" --interval 0.2 -- "${load[@]}"
         check "a command is recorded" equal "$?" 0
         energat report "$RIG/command.energat" --format json
-        conforms report "$RIG/out"
+        rig_conforms report "$RIG/out"
         check "complete, with the command's share" jq -e '.complete and .exit_status == 0 and
                 .result.share.package_j > 8' "$RIG/out"
         check "power over time adds up to the share" jq -e '(.power.series | map(.energy_j) | add)
@@ -266,7 +257,7 @@ test_record() {
                 check "export to $form" test -s "$RIG/out"
         done
         energat export "$RIG/bench.energat" "$RIG/bench.json" --format bench
-        conforms bench_export "$RIG/bench.json"
+        rig_conforms bench_export "$RIG/bench.json"
         check "bench has the range of the mean" jq -e 'all(.range | startswith("± "))' "$RIG/bench.json"
         energat run --raw "$RIG/raw.energat" -- "${SHORT[@]}" 0.5
         check "--raw keeps every tick" jq -es 'map(select(.interval)) | length > 30 and
@@ -295,7 +286,7 @@ test_bad_files() {
         energat report "$RIG/cut.energat" --format json
         check "a recording that was cut is read" equal "$?" 0
         check "and where is said" matches "$(cat "$RIG/err")" 'cut.energat: line [0-9]+ is cut off; it is shown'
-        conforms report "$RIG/out"
+        rig_conforms report "$RIG/out"
         check "in the result, too" jq -e '.complete == false and (.cut | test("cut off")) and
                 .result.share.package_j > 1' "$RIG/out"
         energat report /etc/passwd
@@ -311,6 +302,17 @@ test_bad_files() {
         energat record -o "$RIG/none/x" -- touch "$RIG/has-run"
         check "no file, no recording: 1" equal "$?" 1
         check "and the command has not run" test ! -e "$RIG/has-run"
+        energat run --raw "$RIG/none/x" -- touch "$RIG/has-run"
+        check "run --raw, too: 1" equal "$?" 1
+        check "by its name" matches "$(cat "$RIG/err")" 'cannot write .*/none/x: No such file or directory'
+        check "and the command has not run" test ! -e "$RIG/has-run"
+        rig_background sleep 5
+        energat pid "$RIG_PID" --name 'a/../b c' --output "$RIG/none"
+        check "pid --output: no folder, 1" equal "$?" 1
+        check "by its name" matches "$(cat "$RIG/err")" 'no trace can be written to .*/none'
+        energat pid "$RIG_PID" --name 'a/../b c' --output "$RIG" --interval 0.1
+        check "--name: what belongs into no file's name is not in it" \
+                test -s "$(find "$RIG" -maxdepth 1 -name 'energat_traces_a*b*c.csv')"
 }
 
 # A disk that fills up while the command runs: a file system of 100 kB.
@@ -350,3 +352,6 @@ test_model
 test_locale
 test_bad_files
 test_full_disk
+# Last: what is measured beside other work is no base power for the others.
+energat basepower --base-period 0.2 --windows 2 --force --format json
+rig_conforms basepower "$RIG/out"
