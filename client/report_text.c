@@ -209,6 +209,24 @@ static void print_warnings(const struct table *t, const int said[MAX_NOTES])
         }
 }
 
+/* How good the dram values are: memory is read exactly now and then, and followed in between. */
+static void print_memory_basis(const struct table *t)
+{
+        double exact_part = report_number(t->report, "memory", "exact_part");
+        double age_s = report_number(t->report, "memory", "age_s");
+        char percent[TEXT_NUMBER_MAX], age[TEXT_NUMBER_MAX];
+
+        if (isnan(exact_part))
+                return;
+        begin_note(t);
+        if (isnan(age_s))
+                fputs("dram: by resident memory, of which nothing has been read exactly yet\n",
+                      t->out);
+        else
+                fprintf(t->out, "dram: %s %% of the memory by exact readings, the oldest %s old\n",
+                        text_number(percent, 100 * exact_part), text_quantity(age, age_s, "s"));
+}
+
 static void print_notes(const struct table *t)
 {
         int said[MAX_NOTES];
@@ -216,6 +234,7 @@ static void print_notes(const struct table *t)
         print_window(t);
         said[0] = print_unknown(t, "package", "package_j");
         said[1] = print_unknown(t, "dram", "dram_j");
+        print_memory_basis(t);
         print_warnings(t, said);
 }
 

@@ -90,6 +90,9 @@ check "with delta 1 the attributed energy is the share" \
 check "what it rests on is an exact reading of the last seconds" \
         at_most "$(json "$RIG/mem.json" '.memory.age_s')" 5
 check "and of its memory" within "$(json "$RIG/mem.json" '.memory.held_bytes / 1048576')" "$MIB" 5
+rig_run run -- "$loadgen" mem --mib 64 --seconds 2 2>"$RIG/mem.err" </dev/null
+check "the summary for people says that, too" matches "$(cat "$RIG/mem.err")" \
+        '^  dram: [0-9.]+ % of the memory by exact readings, the oldest [0-9.]+ m?s old$'
 rig_stop
 
 # --- phases ---------------------------------------------------------------------------------------
