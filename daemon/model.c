@@ -45,8 +45,6 @@ static uint64_t kth_largest(uint64_t *values, size_t n, size_t k)
                         values[j--] = t;
                 }
                 /* values[low..j] >= pivot >= values[j+1..high] */
-                if (i == j && values[j] < pivot)
-                        j--;
                 if (want <= j)
                         high = j;
                 else

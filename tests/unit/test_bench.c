@@ -38,8 +38,8 @@ static void add(struct bench *b, int command, json_t *report, bool partial)
 /* The text form; free. */
 static char *text_of(const struct bench *b)
 {
-        char *text = NULL;
-        size_t size = 0;
+        static char *text; /* gcc takes one on the stack for what open_memstream() allocates */
+        static size_t size;
         FILE *stream = open_memstream(&text, &size);
 
         assert_non_null(stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a meter makes of readings: energy, unknown energy, and faults with names. */
 #include "meter_stage.h"
+#include "random.h"
 
 static void the_first_reading_gives_no_energy(void **state)
 {
@@ -29,15 +30,6 @@ static void wraps_are_modular(void **state)
         set(0, 2000);
         read_after(TICK_NS);
         assert_energy(0, 3001, TICK_NS);
-}
-
-/* xorshift64 (Marsaglia, 2003): the same walk in every run. */
-static uint64_t random_below(uint64_t *seed, uint64_t limit)
-{
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        return *seed % limit;
 }
 
 /* 0 to 900 W, one tick in ten lost to some fault, and many wraps: nothing is lost or made up. */
@@ -194,6 +186,29 @@ static void a_counter_that_starts_again_is_no_wrap(void **state)
         assert_energy(0, 300000, TICK_NS);
 }
 
+/* 20 J a tick are 2 kW: a tick of 6 kW may follow, one of 10 kW may not. */
+static void a_wrap_is_believed_up_to_four_times_the_highest_power(void **state)
+{
+        const uint64_t range_uj = 440000000;
+        uint64_t counter_uj = 1000000;
+
+        start(range_uj);
+        for (int i = 0; i < 20; i++) {
+                set(0, counter_uj += 20000000);
+                read_after(TICK_NS);
+        }
+        set(0, counter_uj += 60000000 - (range_uj + 1));
+        read_after(TICK_NS);
+        assert_energy(0, 60000000, TICK_NS);
+        for (int i = 0; i < 19; i++) {
+                set(0, counter_uj += 20000000);
+                read_after(TICK_NS);
+        }
+        set(0, counter_uj + 100000000 - (range_uj + 1));
+        read_after(TICK_NS);
+        assert_unknown(0, FAULT_BACKWARDS, "");
+}
+
 static void it_is_no_wrap_either_when_the_zone_was_away_meanwhile(void **state)
 {
         start(RANGE_UJ);
@@ -340,6 +355,7 @@ int main(void)
                 TEST(one_domains_fault_is_not_the_others),
                 TEST(without_a_range_a_step_back_is_no_wrap),
                 TEST(a_counter_that_starts_again_is_no_wrap),
+                TEST(a_wrap_is_believed_up_to_four_times_the_highest_power),
                 TEST(it_is_no_wrap_either_when_the_zone_was_away_meanwhile),
                 TEST(a_single_wrong_reading_loses_nothing),
                 TEST(a_package_that_stands_still_is_stuck_after_2_s),
