@@ -204,19 +204,17 @@ static bool connection_read(struct connection *c)
 
         if (r > 0 || r == -EAGAIN || r == -EINTR)
                 return true;
-        if (r == -ENOBUFS && c->happened & (EPOLLHUP | EPOLLERR)) {
-                connection_free(c);
-        } else if (r == -ENOBUFS && c->output_used) {
-                connection_drop(c, "it does not read its answers");
-        } else if (r == -ENOBUFS) {
+        if (r == -ENOBUFS && !(c->happened & (EPOLLHUP | EPOLLERR)) && !c->output_used) {
                 c->full = true; /* the rest waits in the socket, and so does the peer */
                 connection_watch(c);
                 return true;
-        } else if (r == -EMSGSIZE) {
-                connection_drop(c, "its message is too long");
-        } else {
-                connection_free(c);
         }
+        if (r == -ENOBUFS && !(c->happened & (EPOLLHUP | EPOLLERR)))
+                connection_drop(c, "it does not read its answers");
+        else if (r == -EMSGSIZE)
+                connection_drop(c, "its message is too long");
+        else
+                connection_free(c);
         return false;
 }
 

@@ -125,8 +125,10 @@ static void take_reports(void)
 
 static void tick(void)
 {
-        struct source_input input = {.now_ns = now_ns += TICK_NS, .nslots = topology.nslots};
+        struct source_input input = {.nslots = topology.nslots};
 
+        now_ns += TICK_NS;
+        input.now_ns = now_ns;
         assert_int_equal(cputime_collect(cputime, false), 1);
         input.slot_busy_ns = cputime_totals(cputime)->busy_ns;
         meter_read(meter, &input, &reading);
