@@ -127,7 +127,10 @@ int procfs_status(struct procfs_status *status, const char *root, pid_t pid)
                 else if (sscanf(line, "State: %c", &status->state) == 1)
                         found |= 4;
         }
-        return found == 7 ? 0 : -EBADMSG;
+        if (found != 7)
+                return -EBADMSG;
+        /* a process that was waited for while its file was open (fs/proc/array.c) */
+        return status->tgid ? 0 : -ESRCH;
 }
 
 int procfs_pid_namespace(struct procfs_namespace *namespace, const char *root, pid_t pid)

@@ -215,6 +215,9 @@ static void a_status_that_lacks_a_line_is_refused(void **state)
                 if (status_of(texts[i], &status) != -EBADMSG)
                         fail_msg("accepted: '%s'", texts[i]);
         assert_int_equal(procfs_status(&status, tree.root, 2), -ESRCH);
+        /* its parent has waited for it just now */
+        assert_int_equal(status_of("State:\tX (dead)\nTgid:\t0\nUid:\t0\t0\t0\t0\n", &status),
+                         -ESRCH);
 }
 
 /* ---- the real one ---- */
