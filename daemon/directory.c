@@ -63,17 +63,19 @@ int directory_check(const char *path, uid_t uid, gid_t gid, char *why, size_t wh
                 return r;
         }
         sticky = st.st_mode & S_ISVTX; /* each may replace what is theirs, and the owner all */
-        r = -EPERM;
+        if (st.st_mode & S_IWOTH && !sticky) {
+                snprintf(why, why_size,
+                         "%s: anybody may replace what is in there (mode %04o): run 'chmod o-w' on "
+                         "it, or choose another directory",
+                         path, st.st_mode & 07777u);
+                return -EPERM;
+        }
+        r = 1;
         if (st.st_uid != 0 && st.st_uid != uid)
                 snprintf(why, why_size,
                          "%s: user %u, whose it is, may replace what is in there: run 'chown %u' "
                          "on it, or choose another directory",
                          path, st.st_uid, uid);
-        else if (st.st_mode & S_IWOTH && !sticky)
-                snprintf(why, why_size,
-                         "%s: anybody may replace what is in there (mode %04o): run 'chmod o-w' on "
-                         "it, or choose another directory",
-                         path, st.st_mode & 07777u);
         else if (st.st_mode & S_IWGRP && !sticky && st.st_gid != 0 && st.st_gid != gid)
                 snprintf(why, why_size,
                          "%s: members of group %u may replace what is in there (mode %04o): run "

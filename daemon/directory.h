@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directories of the socket and of the state: made when they are missing, refused when others
+ * The directories of the socket and of the state: made when they are missing, refused when anybody
  * may write there, handed to the user that the daemon becomes.
  */
 #pragma once
@@ -17,8 +17,9 @@ void directory_parent(const char *path, char parent[CONFIG_PATH_MAX]);
 int directory_make(const char *path, uid_t uid, gid_t gid);
 
 /*
- * -EPERM: others than root, `uid` and `gid` may remove and replace what is in there; -ENOTDIR and
- * others as stat(2) has them; `why` says which and what to do.
+ * 0; -EPERM: anybody may remove and replace what is in there; 1: so may somebody beside root, `uid`
+ * and `gid`, whom root has trusted with it, knowingly or not: worth a warning; -ENOTDIR and others as
+ * stat(2) has them.  `why` says whom and what to do, unless 0.
  */
 int directory_check(const char *path, uid_t uid, gid_t gid, char *why, size_t why_size);
 

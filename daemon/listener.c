@@ -115,6 +115,8 @@ static int make(struct listener *l, const char *path, uid_t uid, gid_t gid, char
         r = directory_check(parent, uid, gid, why, why_size);
         if (r < 0)
                 return r;
+        if (r > 0)
+                log_warning("%s", why);
         r = remove_stale(&address, why, why_size);
         if (r < 0)
                 return r;

@@ -184,6 +184,8 @@ static int prepare_state_directory(const struct life *life, char *why, size_t wh
         r = directory_check(path, life->user.uid, life->user.gid, why, why_size);
         if (r < 0)
                 return r;
+        if (r > 0)
+                log_warning("%s", why);
         r = life->user.changes ? directory_hand_over(path, life->user.uid, life->user.gid) : 0;
         if (r == -ENOTEMPTY)
                 log_warning("%s: has directories in it, so it is not energat's alone and stays "

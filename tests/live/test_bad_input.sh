@@ -201,13 +201,15 @@ test_directories() {
         check "a file in the state directory's place is refused, or measured without" \
                 starts_or_refuses --state-dir "$RIG/file/state"
 
-        # somebody else's: who could put a file of his own in the place of the daemon's
+        # somebody else's: not taken, measured without, and that is said
         install -d -m 0755 -o daemon -g daemon "$RIG/theirs"
-        check "a state directory of another user is refused" \
-                energatd_refuses --config "$RIG/energatd.conf" --state-dir "$RIG/theirs"
-        check "and the message says whose it is, and what to do" \
+        check "a state directory that it cannot write to does not stop it" \
+                starts_with --socket "$RIG/none2.sock" --state-dir "$RIG/theirs"
+        check "it is named, with what to do" says "$RIG/theirs: user [0-9]+ cannot write there"
+        check "and so is who may replace what is in there" \
                 says "$RIG/theirs: user [0-9]+, whose it is, may replace.*chown"
         check "and it stays whose it was" equal "$(stat -c %U "$RIG/theirs")" daemon
+        check "energatd ends well" ends_well
 
         # of root's, but with more in it than energat's
         mkdir -p "$RIG/shared-by-more/etc"

@@ -85,7 +85,6 @@ test_descriptors() {
 
 test_no_such_user() {
         printf '[daemon]\nuser = nobody-of-that-name\n' >"$RIG/energatd.conf"
-        chown -R 0:0 "$RIG/state"
         rig_start_daemon
         check "no such user: it stays root" equal "$(status_of Uid)" "$(four 0)"
         check "and says so, and what to do" matches "$(cat "$RIG/daemon.log")" \
