@@ -232,7 +232,8 @@ vm() {
                 add_skip "mutations: asked for with --unit"
                 return
         fi
-        if tap vm tests/vm/run "${VM_TOPOLOGIES[@]/#/--topology=}"; then
+        # One machine at a time: two take every CPU of a small host, and energy is compared with time.
+        if tap vm tests/vm/run --machines=1 "${VM_TOPOLOGIES[@]/#/--topology=}"; then
                 tap mutations tests/mutations/run --no-control
         else
                 add_skip "mutations: vm, which has to catch them, does not pass without"
