@@ -18,8 +18,8 @@ int directory_make(const char *path, uid_t uid, gid_t gid);
 
 /*
  * 0; -EPERM: anybody may remove and replace what is in there; 1: so may somebody beside root, `uid`
- * and `gid`, whom root has trusted with it, knowingly or not: worth a warning; -ENOTDIR and others as
- * stat(2) has them.  `why` says whom and what to do, unless 0.
+ * and `gid`, whom root has trusted with it, knowingly or not: worth a warning; -ENOTDIR and others
+ * as stat(2) has them.  `why` says whom and what to do, unless 0.
  */
 int directory_check(const char *path, uid_t uid, gid_t gid, char *why, size_t why_size);
 
