@@ -42,7 +42,7 @@ struct sampler {
         struct meter_tick tick;
 
         struct clock_watch clocks;
-        bool slept_late; /* while the meter was read, perhaps after it */
+        bool slept_late; /* in the last tick, perhaps after its reading */
         struct lateness lateness;
 
         struct fault_news *fault_news;
@@ -156,30 +156,22 @@ static bool clocks_check(struct sampler *s)
         return false;
 }
 
-/* Read the meter.  Did the machine sleep in the time of this reading?  When it did while it was
- * read, that may be in this reading or in the next: both say so. */
-static bool look_at_meter(struct sampler *s)
-{
-        bool slept = clocks_check(s) || s->slept_late;
-
-        read_meter(s);
-        s->slept_late = clocks_check(s);
-        return slept || s->slept_late;
-}
-
 static void tick(struct sampler *s, uint64_t missed)
 {
         struct accounts *a = &s->ledger.accounts;
-        bool estimated = meter_estimated(s->meter), slept = false;
+        bool slept = clocks_check(s) || s->slept_late;
+        bool estimated = meter_estimated(s->meter);
         int r;
 
         /* A model is driven by busy time; a meter is read first, because its instant matters. */
         if (!estimated)
-                slept = look_at_meter(s);
+                read_meter(s);
         r = cputime_collect(s->cputime, s->ledger.last);
         if (estimated)
-                slept = look_at_meter(s);
-        ledger_book(&s->ledger, &s->tick, slept);
+                read_meter(s);
+        /* A sleep since the first look may be in this reading or in the next: both say so. */
+        s->slept_late = clocks_check(s);
+        ledger_book(&s->ledger, &s->tick, slept || s->slept_late);
         domains_count(s);
         faults_tell(s);
         *machine_sum(a, a->sums, SUM_TICKS) += 1;
