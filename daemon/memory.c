@@ -15,6 +15,7 @@
 #include "log.h"
 #include "memory_nodes.h"
 #include "memory_read.h"
+#include "memory_spread.h"
 #include "memory_table.h"
 
 #define PERIOD_NS     NS_PER_S            /* of rounds while nobody is followed */
@@ -49,6 +50,7 @@ struct memory {
         bool following; /* somebody is */
         struct memory_table table;
         struct memory_holdings holdings; /* handed to the sampler */
+        struct memory_spread spread;     /* of the process that is being read */
         struct budget rounds, exact;
         bool denied_told;
 };
@@ -163,8 +165,8 @@ static void read_all(struct memory *m)
                 struct memory_known *k = &m->table.all[i];
 
                 /* Gone, or just going: it holds nothing. */
-                if (memory_read_anonymous(PROC, k->id.pid, m->page_bytes, &k->anonymous_bytes) < 0)
-                        k->anonymous_bytes = 0;
+                k->gone = memory_read_anonymous(PROC, k->id.pid, m->page_bytes,
+                                                &k->anonymous_bytes) < 0;
         }
 }
 
@@ -172,14 +174,17 @@ static void read_all(struct memory *m)
 static void read_exact(struct memory *m, size_t i)
 {
         struct memory_known *k = &m->table.all[i];
-        uint64_t pages[MEMORY_MAX_NODES] = {0}, by_account[SOURCE_MAX_DOMAINS] = {0};
-        uint64_t bytes, all = 0;
-        int r = memory_read_private(PROC, k->id.pid, &bytes);
+        uint64_t by_node[MEMORY_MAX_NODES], by_account[SOURCE_MAX_DOMAINS] = {0}, all = 0;
+        struct memory_private found;
+        int r = memory_read_private(PROC, k->id.pid, &found);
 
-        if (r == 0 && m->nodes.n > 1)
-                r = memory_read_nodes(PROC, k->id.pid, pages, m->nodes.n);
-        else
-                pages[0] = bytes / m->page_bytes;
+        if (r == 0 && m->nodes.n > 1) {
+                memory_spread_begin(&m->spread, m->nodes.n);
+                r = memory_read_spread(PROC, k->id.pid, &m->spread);
+                memory_spread_divide(&m->spread, &found, by_node);
+        } else if (r == 0) {
+                by_node[0] = found.small_bytes + found.huge_bytes;
+        }
         if (r < 0) {
                 k->failed_ns = monotonic_ns();
                 if (r == -EACCES && !m->denied_told) {
@@ -191,11 +196,12 @@ static void read_exact(struct memory *m, size_t i)
                 return;
         }
         for (unsigned int node = 0; node < m->nodes.n; node++) {
-                if (pages[node])
-                        memory_nodes_add(&m->nodes, node, pages[node], by_account);
-                all += pages[node];
+                if (by_node[node])
+                        memory_nodes_add(&m->nodes, node, by_node[node], by_account);
+                all += by_node[node];
         }
-        memory_table_exact(&m->table, i, monotonic_ns(), bytes, by_account, all);
+        memory_table_exact(&m->table, i, monotonic_ns(), found.small_bytes + found.huge_bytes,
+                           by_account, all);
 }
 
 /* As many exact readings, the oldest first, as the budget has room for in a period. */

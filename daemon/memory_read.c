@@ -26,34 +26,22 @@ int memory_parse_statm(const char *text, uint64_t *pages)
         return 0;
 }
 
-int memory_parse_private(const char *text, uint64_t *bytes)
+int memory_parse_private(const char *text, struct memory_private *ret)
 {
         bool found = false;
 
-        *bytes = 0;
+        *ret = (struct memory_private){0};
         for (const char *line = text; line; line = strchr(line, '\n')) {
                 unsigned long long kib;
+                char of[16];
 
                 line += *line == '\n';
-                if (sscanf(line, "Private_%*[A-Za-z]: %llu kB", &kib) == 1) {
-                        *bytes += kib * 1024;
-                        found = true;
-                }
+                if (sscanf(line, "Private_%15[A-Za-z]: %llu kB", of, &kib) != 2)
+                        continue;
+                *(strcmp(of, "Hugetlb") == 0 ? &ret->huge_bytes : &ret->small_bytes) += kib * 1024;
+                found = true;
         }
         return found ? 0 : -EBADMSG;
-}
-
-void memory_parse_numa_line(const char *line, uint64_t *pages, unsigned int nnodes)
-{
-        if (!strstr(line, " anon="))
-                return;
-        for (const char *at = strstr(line, " N"); at; at = strstr(at + 1, " N")) {
-                unsigned long long n;
-                unsigned int node;
-
-                if (sscanf(at, " N%u=%llu", &node, &n) == 2 && node < nnodes)
-                        pages[node] += n;
-        }
 }
 
 static int read_path(const char *path, char *text, size_t size)
@@ -114,16 +102,20 @@ int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes,
 
         snprintf(path, sizeof(path), "%s/%d/statm", proc_root, pid);
         r = read_path(path, text, sizeof(text));
-        if (r == 0 && !has_memory(text) &&
-            living_path(proc_root, pid, "statm", path, sizeof(path)) == 0)
-                r = read_path(path, text, sizeof(text));
         if (r == 0)
                 r = memory_parse_statm(text, &pages);
+        if (r == 0 && !has_memory(text)) {
+                r = living_path(proc_root, pid, "statm", path, sizeof(path));
+                if (r == 0)
+                        r = read_path(path, text, sizeof(text));
+                if (r == 0)
+                        r = memory_parse_statm(text, &pages);
+        }
         *bytes = pages * page_bytes;
         return r;
 }
 
-int memory_read_private(const char *proc_root, pid_t pid, uint64_t *bytes)
+int memory_read_private(const char *proc_root, pid_t pid, struct memory_private *ret)
 {
         char path[PATH_MAX], text[FILE_MAX] = "";
         int r;
@@ -132,11 +124,11 @@ int memory_read_private(const char *proc_root, pid_t pid, uint64_t *bytes)
         r = read_path(path, text, sizeof(text));
         if (r == -ESRCH && living_path(proc_root, pid, "smaps_rollup", path, sizeof(path)) == 0)
                 r = read_path(path, text, sizeof(text));
-        return r < 0 ? r : memory_parse_private(text, bytes);
+        return r < 0 ? r : memory_parse_private(text, ret);
 }
 
 /* Number of lines, or a negative errno. */
-static int read_numa_maps(const char *path, uint64_t *pages, unsigned int nnodes)
+static int read_numa_maps(const char *path, struct memory_spread *spread)
 {
         FILE *f = fopen(path, "re");
         char *line = NULL;
@@ -146,7 +138,7 @@ static int read_numa_maps(const char *path, uint64_t *pages, unsigned int nnodes
         if (!f)
                 return -errno;
         while (getline(&line, &size, f) > 0) {
-                memory_parse_numa_line(line, pages, nnodes);
+                memory_spread_line(spread, line);
                 n++;
         }
         if (ferror(f))
@@ -156,15 +148,15 @@ static int read_numa_maps(const char *path, uint64_t *pages, unsigned int nnodes
         return n;
 }
 
-int memory_read_nodes(const char *proc_root, pid_t pid, uint64_t *pages, unsigned int nnodes)
+int memory_read_spread(const char *proc_root, pid_t pid, struct memory_spread *spread)
 {
         char path[PATH_MAX];
         int n;
 
         snprintf(path, sizeof(path), "%s/%d/numa_maps", proc_root, pid);
-        n = read_numa_maps(path, pages, nnodes);
+        n = read_numa_maps(path, spread);
         if ((n == 0 || n == -ESRCH) &&
             living_path(proc_root, pid, "numa_maps", path, sizeof(path)) == 0)
-                n = read_numa_maps(path, pages, nnodes);
+                n = read_numa_maps(path, spread);
         return n < 0 ? n : 0;
 }

@@ -4,7 +4,7 @@
  *
  * Exact, and dear (the kernel walks the page tables): private bytes, from smaps_rollup, and how
  * they are spread over nodes, from numa_maps.  Cheap: resident anonymous bytes, from statm (for
- * each process, Documentation/filesystems/proc.rst in the kernel).
+ * each process, Documentation/filesystems/proc.rst in the kernel).  hugetlb is in no resident size.
  *
  * Of a process whose first thread has ended before the others, these are the files of another one.
  *
@@ -16,14 +16,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Resident pages that are not of files and not shared by shmem: fields 2 less 3 of statm. */
+#include "memory_spread.h"
+
+/*
+ * Resident pages that are not of files and not shared by shmem: fields 2 less 3 of statm; -ESRCH
+ * when none of its threads has memory any more.
+ */
 int memory_read_anonymous(const char *proc_root, pid_t pid, uint64_t page_bytes, uint64_t *bytes);
 int memory_parse_statm(const char *text, uint64_t *pages);
 
-/* Sum of the Private_* lines of smaps_rollup, in bytes; -EBADMSG when there is none. */
-int memory_read_private(const char *proc_root, pid_t pid, uint64_t *bytes);
-int memory_parse_private(const char *text, uint64_t *bytes);
+/* The Private_* lines of smaps_rollup; -EBADMSG when there is none. */
+int memory_read_private(const char *proc_root, pid_t pid, struct memory_private *ret);
+int memory_parse_private(const char *text, struct memory_private *ret);
 
-/* Anonymous pages by node, added up; lines about file mappings add nothing. */
-int memory_read_nodes(const char *proc_root, pid_t pid, uint64_t *pages, unsigned int nnodes);
-void memory_parse_numa_line(const char *line, uint64_t *pages, unsigned int nnodes);
+/* The lines of numa_maps, added to `spread`. */
+int memory_read_spread(const char *proc_root, pid_t pid, struct memory_spread *spread);

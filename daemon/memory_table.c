@@ -72,7 +72,7 @@ int memory_table_update(struct memory_table *t, struct memory_listed *list, size
 }
 
 void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint64_t private_bytes,
-                        const uint64_t *pages_by_account, uint64_t pages)
+                        const uint64_t *by_account, uint64_t known_bytes)
 {
         struct memory_known *k = &t->all[i];
 
@@ -80,22 +80,24 @@ void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint6
         k->private_at_anonymous_bytes = k->anonymous_bytes;
         k->exact_ns = now_ns;
         k->failed_ns = 0;
-        if (!pages)
+        if (!known_bytes)
                 return;
         k->parts_exact = true;
         for (unsigned int a = 0; a < t->naccounts; a++)
-                t->parts[i * t->naccounts + a] = (float)((double)pages_by_account[a] /
-                                                         (double)pages);
+                t->parts[i * t->naccounts + a] = (float)((double)by_account[a] /
+                                                         (double)known_bytes);
 }
 
 uint64_t memory_table_bytes(const struct memory_known *k)
 {
-        if (!k->exact_ns)
-                return k->anonymous_bytes;
-        if (!k->private_at_anonymous_bytes) /* nothing to scale: what came since is its own */
-                return k->private_bytes + k->anonymous_bytes;
-        return (uint64_t)((double)k->private_bytes * (double)k->anonymous_bytes /
-                          (double)k->private_at_anonymous_bytes);
+        uint64_t less;
+
+        if (k->gone)
+                return 0;
+        if (k->anonymous_bytes >= k->private_at_anonymous_bytes) /* also when none was read */
+                return k->private_bytes + (k->anonymous_bytes - k->private_at_anonymous_bytes);
+        less = k->private_at_anonymous_bytes - k->anonymous_bytes;
+        return k->private_bytes > less ? k->private_bytes - less : 0;
 }
 
 /* Is `a` to be read before `b`? */
@@ -106,16 +108,16 @@ static bool is_before(const struct memory_known *a, const struct memory_known *b
         return a->anonymous_bytes > b->anonymous_bytes;
 }
 
-/* Has it changed so much that scaling says little? */
+/* Has it changed so much that the reading says little, of what it holds and of where? */
 static bool is_another_size(const struct memory_known *k)
 {
-        return k->anonymous_bytes / 2 > k->private_at_anonymous_bytes ||
+        return memory_table_bytes(k) / 2 > k->private_bytes ||
                k->anonymous_bytes < k->private_at_anonymous_bytes / 2;
 }
 
 static bool is_due(const struct memory_known *k, uint64_t round_ns, uint64_t age_ns)
 {
-        if (!k->id.wanted || k->exact_ns >= round_ns || k->failed_ns >= round_ns)
+        if (!k->id.wanted || k->gone || k->exact_ns >= round_ns || k->failed_ns >= round_ns)
                 return false; /* once a round */
         return k->exact_ns + age_ns <= round_ns || is_another_size(k);
 }

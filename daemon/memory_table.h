@@ -3,10 +3,11 @@
  * The memory of every process as it was last found, and which process to look at next.
  *
  * A process of a target is read exactly now and then; in between, its private bytes are taken to
- * grow and shrink as its resident anonymous bytes do, which is cheap to read.  Of others that
- * resident size is all there is.  How memory is spread over nodes comes from the last exact
- * reading, else from where the process uses CPU time (memory is by default taken from the node of
- * the CPU that first touches it).
+ * become more and less by as much as its resident anonymous bytes do, which is cheap to read.  It
+ * is by as much, not in proportion: private are pages of files and hugetlb, too, and they do not
+ * grow because a heap does.  Of others that resident size is all there is.  How memory is spread
+ * over nodes comes from the last exact reading, else from where the process uses CPU time (memory
+ * is by default taken from the node of the CPU that first touches it).
  *
  * Plain data: no clock, no file.
  */
@@ -32,6 +33,7 @@ struct memory_known {
         uint64_t exact_ns;  /* CLOCK_MONOTONIC of it; 0: none yet */
         uint64_t failed_ns; /* CLOCK_MONOTONIC of an exact reading that failed; 0: none */
         bool parts_exact;   /* parts are from the exact reading */
+        bool gone;          /* it could not be read: it holds nothing any more */
 };
 
 struct memory_table {
@@ -53,18 +55,20 @@ int memory_table_update(struct memory_table *t, struct memory_listed *list, size
                         const float *cpu_parts);
 
 /*
- * An exact reading: private bytes, pages by account, and pages in all, which may be more: those on
- * nodes that no dram domain measures.  No pages: it is not known how it is spread.
+ * An exact reading: private bytes, those of them by account whose node is known, and how many these
+ * are in all, which may be more: those on nodes that no dram domain measures.  0: it is not known
+ * how it is spread.
  */
 void memory_table_exact(struct memory_table *t, size_t i, uint64_t now_ns, uint64_t private_bytes,
-                        const uint64_t *pages_by_account, uint64_t pages);
+                        const uint64_t *by_account, uint64_t known_bytes);
 
 /* Private bytes now. */
 uint64_t memory_table_bytes(const struct memory_known *k);
 
 /*
  * The process to read exactly, in the round that began at `round_ns`: that with the oldest reading,
- * among those of targets whose reading is older than `age_ns` or that have since grown or shrunk to
- * more than twice or less than half of it; of those without any reading the largest.  t->n: none.
+ * among those of targets whose reading is older than `age_ns` or says little by now (they hold more
+ * than twice as much, or have given back half of their own memory, as at exec); of those without
+ * any reading the largest.  t->n: none.
  */
 size_t memory_table_next(const struct memory_table *t, uint64_t round_ns, uint64_t age_ns);

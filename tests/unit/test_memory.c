@@ -29,11 +29,12 @@ static const char rollup[] =
 
 static void only_private_memory_counts(void **state)
 {
-        uint64_t bytes;
+        struct memory_private found;
 
         (void)state;
-        assert_int_equal(memory_parse_private(rollup, &bytes), 0);
-        assert_int_equal(bytes, (24 + 512 + 2048) * 1024);
+        assert_int_equal(memory_parse_private(rollup, &found), 0);
+        assert_int_equal(found.small_bytes, (24 + 512) * 1024);
+        assert_int_equal(found.huge_bytes, 2048 * 1024);
 }
 
 static void anonymous_memory_is_what_is_resident_and_not_shared(void **state)
@@ -51,64 +52,38 @@ static void anonymous_memory_is_what_is_resident_and_not_shared(void **state)
 
 static void a_file_without_private_lines_is_no_file_of_ours(void **state)
 {
-        uint64_t bytes;
+        struct memory_private found;
 
         (void)state;
-        assert_int_equal(memory_parse_private("", &bytes), -EBADMSG);
-        assert_int_equal(memory_parse_private("Rss: 12 kB\nPrivate_Clean: lots\n", &bytes),
+        assert_int_equal(memory_parse_private("", &found), -EBADMSG);
+        assert_int_equal(memory_parse_private("Rss: 12 kB\nPrivate_Clean: lots\n", &found),
                          -EBADMSG);
-}
-
-static void anonymous_pages_are_counted_by_node(void **state)
-{
-        uint64_t pages[4] = {0};
-
-        (void)state;
-        memory_parse_numa_line("7f1c000 default anon=300 dirty=300 active=1 N0=100 N1=200 "
-                               "kernelpagesize_kB=4\n",
-                               pages, 4);
-        memory_parse_numa_line("7f2c000 bind:3 anon=7 dirty=7 N3=7 kernelpagesize_kB=4\n", pages,
-                               4);
-        assert_int_equal(pages[0], 100);
-        assert_int_equal(pages[1], 200);
-        assert_int_equal(pages[2], 0);
-        assert_int_equal(pages[3], 7);
-}
-
-static void file_mappings_and_unknown_nodes_add_nothing(void **state)
-{
-        uint64_t pages[2] = {0};
-
-        (void)state;
-        memory_parse_numa_line(
-                "5581000 default file=/usr/bin/x mapped=40 N0=40 kernelpagesize_kB=4\n", pages, 2);
-        memory_parse_numa_line("7f1c000 default anon=9 dirty=9 N2=9 kernelpagesize_kB=4\n", pages,
-                               2);
-        memory_parse_numa_line("garbage anon= N=N1= Nx=3\n", pages, 2);
-        assert_int_equal(pages[0], 0);
-        assert_int_equal(pages[1], 0);
 }
 
 /* ---- a process whose first thread has ended ---- */
 
 static void other_files_are_read_when_the_first_thread_has_ended(void **state)
 {
+        static struct memory_spread spread;
         static struct tree tree;
-        uint64_t bytes = 1, pages[2] = {0};
+        uint64_t bytes = 1;
 
         tree_make(&tree);
         tree_write(&tree, "7/statm", "0 0 0 0 0 0 0\n");
         tree_write(&tree, "7/task/7/statm", "0 0 0 0 0 0 0\n");
         tree_write(&tree, "7/numa_maps", "");
         /* the last of them: nobody holds anything any more */
-        assert_int_equal(memory_read_anonymous(tree.root, 7, 4096, &bytes), 0);
+        assert_int_equal(memory_read_anonymous(tree.root, 7, 4096, &bytes), -ESRCH);
         assert_int_equal(bytes, 0);
         tree_write(&tree, "7/task/8/statm", "900 50 10 1 0 100 0\n");
-        tree_write(&tree, "7/task/8/numa_maps", "5581000 default anon=9 dirty=9 N1=9\n");
+        tree_write(&tree, "7/task/8/numa_maps",
+                   "5581000 default anon=9 dirty=9 N1=9 "
+                   "kernelpagesize_kB=4\n");
         assert_int_equal(memory_read_anonymous(tree.root, 7, 4096, &bytes), 0);
         assert_int_equal(bytes, 40 * 4096);
-        assert_int_equal(memory_read_nodes(tree.root, 7, pages, 2), 0);
-        assert_int_equal(pages[1], 9);
+        memory_spread_begin(&spread, 2);
+        assert_int_equal(memory_read_spread(tree.root, 7, &spread), 0);
+        assert_int_equal(spread.small.sole_bytes[1], 9 * 4096);
         tree_remove(&tree, "");
 }
 
@@ -123,6 +98,7 @@ static void *hold_for_ever(void *argument)
 static void who_lives_on_without_its_first_thread_holds_what_it_held(void **state)
 {
         struct procfs_stat stat = {0};
+        struct memory_private found;
         uint64_t bytes;
         pid_t pid = fork();
 
@@ -145,8 +121,8 @@ static void who_lives_on_without_its_first_thread_holds_what_it_held(void **stat
         assert_int_equal(
                 memory_read_anonymous("/proc", pid, (uint64_t)sysconf(_SC_PAGESIZE), &bytes), 0);
         assert_true(bytes >= HELD_BYTES);
-        assert_int_equal(memory_read_private("/proc", pid, &bytes), 0);
-        assert_true(bytes >= HELD_BYTES);
+        assert_int_equal(memory_read_private("/proc", pid, &found), 0);
+        assert_true(found.small_bytes >= HELD_BYTES);
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
@@ -157,8 +133,6 @@ int main(void)
                 cmocka_unit_test(only_private_memory_counts),
                 cmocka_unit_test(anonymous_memory_is_what_is_resident_and_not_shared),
                 cmocka_unit_test(a_file_without_private_lines_is_no_file_of_ours),
-                cmocka_unit_test(anonymous_pages_are_counted_by_node),
-                cmocka_unit_test(file_mappings_and_unknown_nodes_add_nothing),
                 cmocka_unit_test(other_files_are_read_when_the_first_thread_has_ended),
                 cmocka_unit_test(who_lives_on_without_its_first_thread_holds_what_it_held),
         };

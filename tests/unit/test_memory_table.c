@@ -50,19 +50,50 @@ static void resident_size_counts_until_there_is_better(void **state)
         assert_true(table.parts[2] == 0 && table.parts[3] == 1); /* where it runs */
 }
 
-static void private_bytes_are_scaled_by_resident_size(void **state)
+static void private_bytes_grow_and_shrink_as_resident_size_does(void **state)
 {
-        const uint64_t pages[] = {30, 10};
+        const uint64_t by_account[] = {30, 10};
 
         (void)state;
         table.all[1].anonymous_bytes = 8 * MIB;
-        memory_table_exact(&table, 1, 1000, 6 * MIB, pages, 40);
+        memory_table_exact(&table, 1, 1000, 6 * MIB, by_account, 40);
         assert_int_equal(memory_table_bytes(&table.all[1]), 6 * MIB);
         assert_true(table.parts[2] == 0.75f && table.parts[3] == 0.25f);
         table.all[1].anonymous_bytes = 16 * MIB;
-        assert_int_equal(memory_table_bytes(&table.all[1]), 12 * MIB);
-        table.all[1].anonymous_bytes = 0; /* it has gone */
+        assert_int_equal(memory_table_bytes(&table.all[1]), 14 * MIB);
+        table.all[1].anonymous_bytes = 3 * MIB;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 1 * MIB);
+        table.all[1].anonymous_bytes = 1 * MIB; /* it had shared the rest */
         assert_int_equal(memory_table_bytes(&table.all[1]), 0);
+}
+
+/* A virtual machine of 64 GiB: nine tenths more of the heap are 90 MiB. */
+static void hugetlb_and_files_do_not_grow_because_a_heap_does(void **state)
+{
+        const uint64_t by_account[] = {1, 1};
+
+        (void)state;
+        table.all[1].anonymous_bytes = 100 * MIB;
+        memory_table_exact(&table, 1, 1000, 64 * 1024 * MIB + 100 * MIB, by_account, 2);
+        table.all[1].anonymous_bytes = 190 * MIB;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 64 * 1024 * MIB + 190 * MIB);
+        assert_int_equal(memory_table_next(&table, 1100, 1000), 2); /* no reason to read it again */
+        table.all[2].failed_ns = 1100;
+        assert_int_equal(memory_table_next(&table, 1100, 1000), table.n);
+        table.all[1].anonymous_bytes = 49 * MIB; /* but here it may have become another program */
+        assert_int_equal(memory_table_next(&table, 1100, 1000), 1);
+}
+
+static void who_has_gone_holds_nothing(void **state)
+{
+        const uint64_t by_account[] = {1, 1};
+
+        (void)state;
+        memory_table_exact(&table, 1, 1000, 64 * MIB, by_account, 2);
+        table.all[1].gone = true;
+        table.all[2].gone = true;
+        assert_int_equal(memory_table_bytes(&table.all[1]), 0);
+        assert_int_equal(memory_table_next(&table, 9000, 1000), table.n);
 }
 
 static void memory_on_a_node_that_nothing_measures_is_behind_no_account(void **state)
@@ -134,8 +165,8 @@ static void who_has_grown_much_is_read_again_at_once(void **state)
         (void)state;
         table.all[1].anonymous_bytes = 2 * MIB;
         table.all[2].anonymous_bytes = 2 * MIB;
-        memory_table_exact(&table, 1, 1000, MIB, pages, 2);
-        memory_table_exact(&table, 2, 1000, MIB, pages, 2);
+        memory_table_exact(&table, 1, 1000, 2 * MIB, pages, 2);
+        memory_table_exact(&table, 2, 1000, 2 * MIB, pages, 2);
         table.all[2].anonymous_bytes = 4 * MIB;
         assert_int_equal(memory_table_next(&table, 1100, 1000), table.n);
         table.all[2].anonymous_bytes = 5 * MIB;
@@ -149,7 +180,9 @@ int main(void)
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
         const struct CMUnitTest tests[] = {
                 TEST(resident_size_counts_until_there_is_better),
-                TEST(private_bytes_are_scaled_by_resident_size),
+                TEST(private_bytes_grow_and_shrink_as_resident_size_does),
+                TEST(hugetlb_and_files_do_not_grow_because_a_heap_does),
+                TEST(who_has_gone_holds_nothing),
                 TEST(memory_on_a_node_that_nothing_measures_is_behind_no_account),
                 TEST(what_grows_from_nothing_counts_as_it_is),
                 TEST(exact_readings_outlive_an_update_but_not_their_process),
