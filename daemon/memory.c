@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "memory_budget.h"
 #include "memory_nodes.h"
 #include "memory_read.h"
 #include "memory_spread.h"
@@ -24,13 +25,6 @@
 #define EXACT_NS      NS_PER_S            /* an exact reading that is younger is not made anew */
 #define MAX_PROCESSES 262144              /* looked at in a round */
 #define PROC          "/proc"
-
-/* CPU time that may be used, as a rate.  What a job costs is known when it is done, so each pushes
- * the next one away. */
-struct budget {
-        double rate;
-        uint64_t ready_ns; /* CLOCK_MONOTONIC: when all that was used is paid for */
-};
 
 struct memory {
         struct sampler *sampler;
@@ -51,16 +45,10 @@ struct memory {
         struct memory_table table;
         struct memory_holdings holdings; /* handed to the sampler */
         struct memory_spread spread;     /* of the process that is being read */
-        struct budget rounds, exact;
+        struct memory_budget rounds, exact;
+        uint64_t billed_ns; /* of this thread's CPU time */
         bool denied_told;
 };
-
-static void budget_spend(struct budget *b, uint64_t start_ns, uint64_t cpu_ns)
-{
-        if (b->ready_ns < start_ns)
-                b->ready_ns = start_ns;
-        b->ready_ns += (uint64_t)((double)cpu_ns / b->rate);
-}
 
 /* ---- in the sampler ---- */
 
@@ -174,7 +162,7 @@ static void read_all(struct memory *m)
 static void read_exact(struct memory *m, size_t i)
 {
         struct memory_known *k = &m->table.all[i];
-        uint64_t by_node[MEMORY_MAX_NODES], by_account[SOURCE_MAX_DOMAINS] = {0}, all = 0;
+        uint64_t by_node[MEMORY_MAX_NODES] = {0}, by_account[SOURCE_MAX_DOMAINS] = {0}, all = 0;
         struct memory_private found;
         int r = memory_read_private(PROC, k->id.pid, &found);
 
@@ -204,17 +192,25 @@ static void read_exact(struct memory *m, size_t i)
                            by_account, all);
 }
 
-/* As many exact readings, the oldest first, as the budget has room for in a period. */
+/* All CPU time since the last bill. */
+static void bill(struct memory *m, struct memory_budget *b, uint64_t start_ns)
+{
+        memory_budget_bill(b, start_ns, &m->billed_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+/* As many exact readings, the oldest first, as the budget has room for in a period.  Finding out
+ * whose turn it is costs, too. */
 static void read_some(struct memory *m, uint64_t start_ns)
 {
-        while (!stopping(m) && m->exact.ready_ns < start_ns + PERIOD_NS) {
-                size_t i = memory_table_next(&m->table, start_ns, EXACT_NS);
-                uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        bool found = true;
 
-                if (i == m->table.n)
-                        return;
-                read_exact(m, i);
-                budget_spend(&m->exact, start_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns);
+        while (found && !stopping(m) && memory_budget_has_room(&m->exact, start_ns, PERIOD_NS)) {
+                size_t i = memory_table_next(&m->table, start_ns, EXACT_NS);
+
+                found = i < m->table.n;
+                if (found)
+                        read_exact(m, i);
+                bill(m, &m->exact, start_ns);
         }
 }
 
@@ -286,19 +282,18 @@ static int fill_holdings(struct memory *m)
 
 static void one_round(struct memory *m)
 {
-        uint64_t start_ns = monotonic_ns(), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), exact_ns;
+        uint64_t start_ns = monotonic_ns();
 
         ask_sampler(m, &m->list);
-        if (memory_table_update(&m->table, m->processes, m->nprocesses, m->cpu_parts) < 0)
-                return;
-        read_all(m);
-        exact_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-        read_some(m, start_ns);
-        exact_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - exact_ns;
-        measure_used(m);
-        if (fill_holdings(m) == 0)
-                ask_sampler(m, &m->hand);
-        budget_spend(&m->rounds, start_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns - exact_ns);
+        if (memory_table_update(&m->table, m->processes, m->nprocesses, m->cpu_parts) == 0) {
+                read_all(m);
+                bill(m, &m->rounds, start_ns);
+                read_some(m, start_ns);
+                measure_used(m);
+                if (fill_holdings(m) == 0)
+                        ask_sampler(m, &m->hand);
+        }
+        bill(m, &m->rounds, start_ns);
 }
 
 /* Until the next round: a period, or less when there is a new target; but the budget holds. */

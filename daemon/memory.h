@@ -6,16 +6,18 @@
  *
  * Private means mapped by one process alone (Private_* of /proc/PID/smaps_rollup): memory that
  * several processes share is nobody's, so it is never counted twice.  On machines with several
- * nodes a process's private bytes are split as its anonymous pages are (/proc/PID/numa_maps).  A
- * node's memory in use is what is not free (libnuma), page cache included.
+ * nodes /proc/PID/numa_maps tells how they are spread (memory_spread.h).  A node's memory in use is
+ * what is not free (libnuma), page cache included.
  *
  * That is what processes of targets get.  It is dear to read, so it is read as often as the budget
- * allows and scaled in between by resident size, which is cheap; other processes have their
- * resident size alone (memory_table.h).  Reports state the age of the exact readings behind them.
+ * allows and brought up to date in between by resident size, which is cheap; other processes have
+ * their resident size alone (memory_table.h).  Reports state the age of the exact readings behind
+ * them.
  *
- * Works in a thread of its own, once a second, and less often when a round costs more: it never
- * uses more than MEMORY_BUDGET of a core, half for rounds and half for exact readings, however many
- * processes there are and however large they are.
+ * Works in a thread of its own, once a second, and less often when a round costs more.  It keeps to
+ * MEMORY_BUDGET of a core, half for rounds and half for exact readings, however many processes
+ * there are and however large they are: a reading cannot be cut short, so one that costs more is
+ * paid for by waiting before the next (memory_budget.h).
  */
 #pragma once
 
