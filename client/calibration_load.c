@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,8 +35,6 @@ struct calibration_load {
         bool ending;
         struct core *cores;
         unsigned int ncores, most;
-        char *memory;
-        size_t memory_bytes;
 };
 
 /* A number of the topology; -1 when the kernel does not tell: all are then one package. */
@@ -161,27 +158,6 @@ void calibration_load_set(struct calibration_load *l, double cores)
         pthread_mutex_unlock(&l->lock);
 }
 
-int calibration_load_memory(struct calibration_load *l, size_t bytes)
-{
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        void *memory;
-
-        bytes = (bytes + page - 1) / page * page;
-        if (bytes <= l->memory_bytes)
-                return 0;
-        memory = l->memory ? mremap(l->memory, l->memory_bytes, bytes, MREMAP_MAYMOVE)
-                           : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED)
-                return -errno;
-        l->memory = memory;
-        /* Pages that differ, or they would be merged where KSM is on. */
-        for (size_t at = l->memory_bytes; at < bytes; at += page)
-                memcpy(l->memory + at, &at, sizeof(at));
-        l->memory_bytes = bytes;
-        return 0;
-}
-
 int calibration_load_new(struct calibration_load **ret)
 {
         struct calibration_load *l = calloc(1, sizeof(*l));
@@ -221,8 +197,6 @@ void calibration_load_free(struct calibration_load *l)
         for (unsigned int i = 0; i < l->ncores; i++)
                 if (l->cores[i].started)
                         pthread_join(l->cores[i].thread, NULL);
-        if (l->memory)
-                munmap(l->memory, l->memory_bytes);
         pthread_cond_destroy(&l->changed);
         pthread_mutex_destroy(&l->lock);
         free(l->cores);

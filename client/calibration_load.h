@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads for calibration: threads of this process that keep chosen cores busy, and memory that is
- * touched.  All of it goes when the process ends, however it ends.
+ * The load for calibration: threads of this process that keep chosen cores busy.  All of it goes
+ * when the process ends, however it ends.
  */
 #pragma once
 
@@ -26,6 +26,3 @@ unsigned int calibration_load_cores(const struct calibration_load *l);
  * for that part of every millisecond.
  */
 void calibration_load_set(struct calibration_load *l, double cores);
-
-/* Have `bytes` of memory in all, all of it touched.  -ENOMEM: less; what there was stays. */
-int calibration_load_memory(struct calibration_load *l, size_t bytes);

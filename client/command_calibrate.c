@@ -3,9 +3,9 @@
  * energat calibrate: the machine's own exponents of EnergAt's model.
  *
  * Gamma: cores are made busy step by step, in every package alike; delta: memory is taken step by
- * step.  At each step the power of many short windows is read off a Follow stream of this very
- * process, which has the busy time and the energy of each socket at the same ticks.  A curve is
- * then fitted (power_fit.h).  Nothing is changed unless --write asks for it.
+ * step, on all nodes alike.  At each step the power of many short windows is read off a Follow
+ * stream of this very process, which has the busy time and the energy of each socket at the same
+ * ticks.  A curve is then fitted (power_fit.h).  Nothing is changed unless --write asks for it.
  */
 #include <errno.h>
 #include <gsl/gsl_cdf.h>
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "calibration_load.h"
+#include "calibration_memory.h"
 #include "clock.h"
 #include "command.h"
 #include "config_edit.h"
@@ -37,12 +38,10 @@
 #define QUIET_PART       4     /* the quietest of so many windows count */
 #define MOST_CORE_STEPS  17    /* none, and 16 more: enough for a curve with one bend */
 #define PART_STEPS       7     /* eighths of a core */
-#define MEMORY_STEPS     6
-#define MEMORY_PART      0.5 /* of what is available: the rest is for the others */
+#define MEMORY_STEPS     9     /* base, slope and exponent take three */
 #define MAX_POINTS       ((MOST_CORE_STEPS + PART_STEPS) * POWER_FIT_MAX_GROUPS)
 #define MAX_OTHERS       0.05 /* busy CPUs of others, of all CPUs, on average at rest */
 #define WINDOW_TOLERANCE 0.02 /* between the time of the machine's values and of the window */
-#define GIB              (1024.0 * 1024 * 1024)
 #define CONFIDENCE_95    0.975
 #define MOST_HALF_WIDTH  0.1 /* of an exponent that is worth using */
 #define SILENCE_S        30.0
@@ -58,7 +57,8 @@ struct calibration {
         struct connection *connection;
         struct follow follow;
         struct signals signals;
-        struct calibration_load *load;
+        struct calibration_load *load;     /* gamma's */
+        struct calibration_memory *memory; /* delta's */
         struct progress progress;
         double period_s;
         unsigned int windows, nsteps, step, window; /* the present ones, from 0 */
@@ -69,27 +69,10 @@ struct calibration {
         size_t npoints;
         int sockets[POWER_FIT_MAX_GROUPS]; /* by group */
         unsigned int ngroups;
-        double known_base_w; /* of all dram; NAN */
-        size_t memory_bytes; /* of the last step */
+        bool growing; /* the present step's memory is not all there yet */
 };
 
 /* ---- loads ---- */
-
-/* A line of /proc/meminfo, in bytes; NAN when it is not there. */
-static double memory_info(const char *key)
-{
-        FILE *f = fopen("/proc/meminfo", "re");
-        double bytes = NAN;
-        char line[128];
-        size_t n = strlen(key);
-
-        while (f && fgets(line, sizeof(line), f))
-                if (strncmp(line, key, n) == 0 && line[n] == ':')
-                        bytes = strtod(line + n + 1, NULL) * 1024;
-        if (f)
-                fclose(f);
-        return bytes;
-}
 
 /* None, parts of one, which tell the law, and then whole cores. */
 static double cores_of_step(const struct calibration *k, unsigned int step)
@@ -103,19 +86,37 @@ static double cores_of_step(const struct calibration *k, unsigned int step)
         return round((double)calibration_load_cores(k->load) * step / (whole - 1));
 }
 
-static int begin_step(struct calibration *k)
+static void begin_step(struct calibration *k)
 {
-        int r = 0;
-
         if (k->gamma)
                 calibration_load_set(k->load, cores_of_step(k, k->step));
-        else if (k->step)
-                r = calibration_load_memory(k->load, k->memory_bytes * k->step / (k->nsteps - 1));
+        k->growing = !k->gamma;
         k->window = 0;
-        k->settled_s = clock_realtime_s();
+        k->settled_s = k->growing ? INFINITY : clock_realtime_s();
+}
+
+static int say_memory_is_short(void)
+{
+        text_message(
+                "others have taken memory meanwhile: less than a quarter of what was available "
+                "is left; what calibration had taken is free again, and nothing was changed");
+        return STATUS_FAILED;
+}
+
+/* A piece of the present step's memory: between two of them signals and the stream are looked at.
+ */
+static int grow(struct calibration *k)
+{
+        size_t bytes = calibration_memory_most(k->memory) / (k->nsteps - 1) * k->step;
+        int r = calibration_memory_grow(k->memory, bytes);
+
         if (r < 0)
-                text_message("cannot take memory: %s", strerror(-r));
-        return r;
+                return say_memory_is_short();
+        if (r == 0) {
+                k->growing = false;
+                k->settled_s = clock_realtime_s();
+        }
+        return STATUS_OK;
 }
 
 /* ---- windows ---- */
@@ -180,19 +181,35 @@ static bool add_packages(struct calibration *k, const json_t *report, double sec
         return i > 0;
 }
 
+/* The sockets with a dram domain and memory behind it, which have to be the same throughout. */
 static bool add_dram(struct calibration *k, const json_t *report, double seconds)
 {
-        double joules = report_number(report, "machine", "dram_j");
+        json_t *sockets = json_object_get(report, "sockets"), *socket;
+        bool first = k->npoints == 0 && k->window == 0;
+        unsigned int group = 0;
+        size_t i;
 
-        if (isnan(joules))
-                return false;
-        k->known_base_w = report_number(report, "machine", "static_dram_j") / seconds;
-        k->sockets[0] = -1;
-        k->ngroups = 1;
-        *window_of(k, 0) = (struct window){
-                .load = (memory_info("MemTotal") - memory_info("MemFree")) / GIB,
-                .watts = joules / seconds};
-        return true;
+        json_array_foreach(sockets, i, socket)
+        {
+                double joules = report_number(socket, "machine", "dram_j");
+                int number = (int)report_integer(socket, "socket");
+                double gib = calibration_memory_used_gib(k->memory, number);
+
+                if (isnan(joules) || isnan(gib))
+                        continue;
+                if (group == POWER_FIT_MAX_GROUPS || (!first && k->sockets[group] != number))
+                        return false;
+                k->sockets[group] = number;
+                *window_of(k, group++) = (struct window){
+                        .load = gib,
+                        .watts = joules / seconds,
+                        .others = (report_number(socket, NULL, "busy_s") -
+                                   report_number(socket, NULL, "cpu_s")) /
+                                  seconds};
+        }
+        if (first)
+                k->ngroups = group;
+        return group > 0 && group == k->ngroups;
 }
 
 /* At rest: what do others use? */
@@ -243,6 +260,8 @@ static int take_window(struct calibration *k)
                 return say_who_may();
         if (k->step == 0)
                 count_others(k, report, seconds);
+        if (!k->gamma && calibration_memory_check(k->memory) < 0)
+                return say_memory_is_short();
         complete = k->gamma ? add_packages(k, report, seconds) : add_dram(k, report, seconds);
         if (!complete) {
                 const char *reason = report_string(json_object_get(report, "reasons"), "dram");
@@ -261,8 +280,8 @@ static int take_window(struct calibration *k)
                 if (r != STATUS_OK)
                         return r;
         }
-        if (++k->step < k->nsteps && begin_step(k) < 0)
-                return STATUS_FAILED;
+        if (++k->step < k->nsteps)
+                begin_step(k);
         return STATUS_OK;
 }
 
@@ -287,7 +306,8 @@ static int take_all(struct calibration *k)
                 int r;
 
                 fds[0].fd = follow_fd(&k->follow);
-                if (poll(fds, 2, clock_poll_timeout_ms(limit_ns)) < 0 && errno != EINTR)
+                if (poll(fds, 2, k->growing ? 0 : clock_poll_timeout_ms(limit_ns)) < 0 &&
+                    errno != EINTR)
                         return STATUS_FAILED;
                 if (signals_read(&k->signals, &info) > 0)
                         return STATUS_SIGNAL + (int)info.ssi_signo;
@@ -303,6 +323,10 @@ static int take_all(struct calibration *k)
                 } else if (clock_now_ns() > limit_ns) {
                         text_message("energatd says nothing any more");
                         return STATUS_NO_DAEMON;
+                } else if (k->growing && r != FOLLOW_ATTACHED) { /* all that came is read */
+                        r = grow(k);
+                        if (r != STATUS_OK)
+                                return r;
                 }
         }
         return STATUS_OK;
@@ -322,13 +346,12 @@ static json_t *result_json(const struct calibration *k, const struct power_fit *
         json_t *points = json_array(), *domains = json_array();
 
         for (unsigned int i = 0; i < fit->ngroups; i++)
-                json_array_append_new(
-                        domains,
-                        json_pack("{s:o, s:o, s:o, s:o}", "socket",
-                                  k->sockets[i] < 0 ? json_null() : json_integer(k->sockets[i]),
-                                  "base_w", number_json(fit->base_w[i]), "base_half_width_w",
-                                  number_json(half_width(fit, fit->base_error_w[i])), "slope_w",
-                                  number_json(fit->slope_w[i])));
+                json_array_append_new(domains,
+                                      json_pack("{s:o, s:o, s:o, s:o}", "socket",
+                                                json_integer(k->sockets[i]), "base_w",
+                                                number_json(fit->base_w[i]), "base_half_width_w",
+                                                number_json(half_width(fit, fit->base_error_w[i])),
+                                                "slope_w", number_json(fit->slope_w[i])));
         for (size_t i = 0; i < k->npoints; i++) {
                 const struct power_point *p = &k->points[i];
 
@@ -349,16 +372,13 @@ static void print_points(const struct calibration *k, const struct power_fit *fi
 {
         char measured[TEXT_NUMBER_MAX], fitted[TEXT_NUMBER_MAX];
 
-        printf("  %-8s %12s %12s %12s\n", k->gamma ? "socket" : "", k->gamma ? "busy CPUs" : "GiB",
-               "measured", "fitted");
+        printf("  %-8s %12s %12s %12s\n", "socket", k->gamma ? "busy CPUs" : "GiB", "measured",
+               "fitted");
         for (size_t i = 0; i < k->npoints; i++) {
                 const struct power_point *p = &k->points[i];
 
-                if (k->gamma)
-                        printf("  %-8d", k->sockets[p->group]);
-                else
-                        printf("  %-8s", "dram");
-                printf(" %12.2f %12s %12s\n", p->load, text_quantity(measured, p->watts, "W"),
+                printf("  %-8d %12.2f %12s %12s\n", k->sockets[p->group], p->load,
+                       text_quantity(measured, p->watts, "W"),
                        text_quantity(fitted, power_fit_watts(fit, p->group, p->load), "W"));
         }
 }
@@ -384,14 +404,9 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
                 printf(" +- %.3f (95 %% confidence)", half_width(fit, fit->exponent_error));
         printf("\n");
         for (unsigned int i = 0; i < fit->ngroups; i++) {
-                if (k->sockets[i] < 0)
-                        printf("base power of dram %s", text_quantity(base, fit->base_w[i], "W"));
-                else
-                        printf("base power of socket %d %s", k->sockets[i],
-                               text_quantity(base, fit->base_w[i], "W"));
-                if (fit->base_error_w[i] == 0)
-                        printf(", as calibrated");
-                else if (isfinite(half_width(fit, fit->base_error_w[i])))
+                printf("base power of %ssocket %d %s", k->gamma ? "" : "the dram of ",
+                       k->sockets[i], text_quantity(base, fit->base_w[i], "W"));
+                if (isfinite(half_width(fit, fit->base_error_w[i])))
                         printf(" +- %s",
                                text_quantity(width, half_width(fit, fit->base_error_w[i]), "W"));
                 printf("\n");
@@ -413,12 +428,11 @@ static void print_result(const struct calibration *k, const struct power_fit *fi
 
 static int finish(const struct calibration *k)
 {
-        const double *base = !k->gamma && isfinite(k->known_base_w) ? &k->known_base_w : NULL;
         const char *written = NULL;
         struct power_fit fit;
         char value[32], why[512];
         int r = k->gamma ? power_fit_cores(&fit, k->points, k->npoints)
-                         : power_fit(&fit, k->points, k->npoints, POWER_SMOOTH, base);
+                         : power_fit(&fit, k->points, k->npoints, POWER_SMOOTH, NULL);
 
         if (r < 0) {
                 text_message(r == -ERANGE
@@ -464,11 +478,16 @@ static int prepare(struct calibration *k)
         k->windows = o->given & OPTION_WINDOWS ? (unsigned int)o->windows : DEFAULT_WINDOWS;
         k->points = calloc(MAX_POINTS, sizeof(k->points[0]));
         k->taken = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->taken[0]));
-        r = k->points && k->taken ? calibration_load_new(&k->load) : -ENOMEM;
+        r = !k->points || !k->taken ? -ENOMEM
+            : k->gamma              ? calibration_load_new(&k->load)
+                                    : calibration_memory_new(&k->memory, "");
         if (r == 0)
                 r = signals_open(&k->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
         if (r < 0) {
-                text_message("cannot make the load: %s", strerror(-r));
+                text_message("cannot %s: %s",
+                             k->gamma ? "make the load"
+                                      : "reserve half of the available memory, on all nodes alike",
+                             strerror(-r));
                 return STATUS_FAILED;
         }
         if (k->gamma) {
@@ -478,7 +497,6 @@ static int prepare(struct calibration *k)
                 k->nsteps += PART_STEPS;
         } else {
                 k->nsteps = MEMORY_STEPS;
-                k->memory_bytes = (size_t)(MEMORY_PART * memory_info("MemAvailable"));
         }
         return STATUS_OK;
 }
@@ -496,8 +514,7 @@ static int measure(struct calibration *k)
         if (r < 0)
                 return command_failed(k->connection, k->options, r);
         progress_begin(&k->progress, "window", (size_t)k->nsteps * k->windows);
-        if (begin_step(k) < 0)
-                return STATUS_FAILED;
+        begin_step(k);
         r = take_all(k);
         progress_clear(&k->progress);
         if (r > STATUS_SIGNAL)
@@ -507,10 +524,8 @@ static int measure(struct calibration *k)
 
 static int calibrate(const struct options *options)
 {
-        struct calibration k = {.options = options,
-                                .gamma = options->fit_gamma,
-                                .signals = SIGNALS_NONE,
-                                .known_base_w = NAN};
+        struct calibration k = {
+                .options = options, .gamma = options->fit_gamma, .signals = SIGNALS_NONE};
         int r;
 
         if (options->fit_gamma == options->fit_delta) {
@@ -521,6 +536,7 @@ static int calibrate(const struct options *options)
         if (r == STATUS_OK)
                 r = measure(&k);
         calibration_load_free(k.load);
+        calibration_memory_free(k.memory);
         if (r == STATUS_OK)
                 r = finish(&k);
         follow_deinit(&k.follow);

@@ -5,7 +5,7 @@
  *
  *   package  base W x time + per-core W x busy core seconds
  *            (with --exponent G: base + per-core W x (busy cores)^G, evaluated at every step)
- *   dram     dram-base W x time + dram-per-gib W x GiB in use x time
+ *   dram     dram-base W x time + dram-per-gib W x (GiB in use)^dram-exponent x time
  *
  * Busy time is that of this machine's CPUs (busy_time.h), the simulator's own included: a package
  * does not ask who is running.  A process that used T core seconds has then spent exactly
@@ -213,7 +213,8 @@ static void advance_package(struct package *p, const struct sim_options *o, doub
                 p->dynamic_uj += per_core_w * pow(busy_ns / t_ns, o->exponent) * t_ns * UJ_PER_W_NS;
         if (o->dram) {
                 p->dram_static_uj += o->dram_base_w * t_ns * UJ_PER_W_NS;
-                p->dram_dynamic_uj += o->dram_per_gib_w * p->used_gib * t_ns * UJ_PER_W_NS;
+                p->dram_dynamic_uj += o->dram_per_gib_w * pow(p->used_gib, o->dram_exponent) *
+                                      t_ns * UJ_PER_W_NS;
         }
 }
 

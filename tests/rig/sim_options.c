@@ -36,6 +36,7 @@ static const char usage[] =
         "  --dram                add dram zones\n"
         "  --dram-base W         power of an idle dram domain (3)\n"
         "  --dram-per-gib W      more, per GiB in use (0.3)\n"
+        "  --dram-exponent D     that part is W x (GiB in use)^D (1)\n"
         "  --core                add core zones, before dram\n"
         "  --mmio                show the packages again under intel-rapl-mmio\n"
         "  --symlinks            make zones symbolic links, as the kernel does\n"
@@ -62,6 +63,7 @@ enum option_id {
         OPT_DRAM,
         OPT_DRAM_BASE,
         OPT_DRAM_PER_GIB,
+        OPT_DRAM_EXPONENT,
         OPT_CORE,
         OPT_MMIO,
         OPT_SYMLINKS,
@@ -87,6 +89,7 @@ static const struct option long_options[] = {
         {"dram", no_argument, NULL, OPT_DRAM},
         {"dram-base", required_argument, NULL, OPT_DRAM_BASE},
         {"dram-per-gib", required_argument, NULL, OPT_DRAM_PER_GIB},
+        {"dram-exponent", required_argument, NULL, OPT_DRAM_EXPONENT},
         {"core", no_argument, NULL, OPT_CORE},
         {"mmio", no_argument, NULL, OPT_MMIO},
         {"exact", no_argument, NULL, OPT_EXACT},
@@ -285,6 +288,8 @@ static int set_option(struct sim_options *o, int id, const char *arg, uint64_t *
                 return parse_number(arg, 0, MAX_POWER_W, &o->dram_base_w);
         case OPT_DRAM_PER_GIB:
                 return parse_number(arg, 0, MAX_POWER_W, &o->dram_per_gib_w);
+        case OPT_DRAM_EXPONENT:
+                return parse_number(arg, 0.01, 10, &o->dram_exponent);
         case OPT_CORE:
                 o->core = true;
                 return 0;
@@ -340,6 +345,7 @@ int sim_options_parse(struct sim_options *o, int argc, char **argv)
                 .exponent = 1,
                 .dram_base_w = 3,
                 .dram_per_gib_w = 0.3,
+                .dram_exponent = 1,
                 .start_uj = UINT64_MAX, /* not given */
                 .period_ns = NS_PER_MS,
                 .busy = BUSY_AUTO,

@@ -32,12 +32,13 @@ struct sim_options {
         bool dram;
         double dram_base_w;
         double dram_per_gib_w;
-        bool core;         /* a "core" zone before "dram": dram is then ":0:1" */
-        bool mmio;         /* the packages again under intel-rapl-mmio */
-        bool symlinks;     /* zones as symbolic links, as in a real class directory */
-        bool reverse;      /* zone 0 is the last package */
-        uint64_t range_uj; /* 0: as on hardware, see energysim.c */
-        uint64_t start_uj; /* first value of every counter */
+        double dram_exponent; /* of the GiB in use; 1: energy per GiB is constant */
+        bool core;            /* a "core" zone before "dram": dram is then ":0:1" */
+        bool mmio;            /* the packages again under intel-rapl-mmio */
+        bool symlinks;        /* zones as symbolic links, as in a real class directory */
+        bool reverse;         /* zone 0 is the last package */
+        uint64_t range_uj;    /* 0: as on hardware, see energysim.c */
+        uint64_t start_uj;    /* first value of every counter */
         uint64_t period_ns;
         uint64_t duration_ns; /* 0: until a signal */
         enum busy_source busy;

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+#include "calibration_memory.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/mempolicy.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NODES        "/sys/devices/system/node"
+#define MAX_NODES    1024 /* as the kernel's CONFIG_NODES_SHIFT of 10 */
+#define MAX_PACKAGES 32   /* of one node */
+#define MASK_BITS    (CHAR_BIT * sizeof(unsigned long))
+#define PART         0.5  /* of what is available at first */
+#define LEFT_PART    0.25 /* of that, for others: with less, nothing is taken */
+#define KIB          1024.0
+#define GIB          (1024.0 * 1024 * 1024)
+
+struct node {
+        unsigned int number;
+        bool has_memory;
+        int packages[MAX_PACKAGES]; /* of its CPUs, or of the nearest node's */
+        unsigned int npackages, ncpus;
+};
+
+struct calibration_memory {
+        const char *root;
+        struct node *nodes; /* by number; none: the kernel knows no nodes */
+        unsigned int nnodes;
+        double available; /* bytes at first */
+        char *memory;     /* reserved, most bytes of it */
+        size_t most, touched;
+};
+
+/* ---- what the kernel tells ---- */
+
+/* A line of /proc/meminfo, or of a node's, in bytes; NAN when it is not there. */
+static double memory_info(const char *root, const char *file, const char *key)
+{
+        char path[PATH_MAX], line[128] = "";
+        double bytes = NAN;
+        size_t n = strlen(key);
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s%s", root, file);
+        f = fopen(path, "re");
+        while (f && fgets(line, sizeof(line) - 1, f)) {
+                const char *at = line;
+
+                if (strncmp(line, "Node ", 5) == 0) /* Node 0 MemTotal: */
+                        at += 5 + strcspn(line + 5, " ") + 1;
+                if (strncmp(at, key, n) == 0 && at[n] == ':')
+                        bytes = strtod(at + n + 1, NULL) * KIB;
+        }
+        if (f)
+                fclose(f);
+        return bytes;
+}
+
+static double node_info(const struct calibration_memory *m, unsigned int number, const char *key)
+{
+        char file[96];
+
+        snprintf(file, sizeof(file), NODES "/node%u/meminfo", number);
+        return memory_info(m->root, file, key);
+}
+
+/* The directory entry is NAME and a number. */
+static bool is_numbered(const char *entry, const char *name, unsigned int *number)
+{
+        size_t n = strlen(name);
+        char *end;
+
+        if (strncmp(entry, name, n) != 0 || !isdigit((unsigned char)entry[n]))
+                return false;
+        *number = (unsigned int)strtoul(entry + n, &end, 10);
+        return !*end;
+}
+
+static void add_cpu(const struct calibration_memory *m, struct node *node, unsigned int cpu)
+{
+        char path[PATH_MAX];
+        int package = -1;
+        FILE *f;
+
+        node->ncpus++;
+        snprintf(path, sizeof(path), "%s" NODES "/node%u/cpu%u/topology/physical_package_id",
+                 m->root, node->number, cpu);
+        f = fopen(path, "re");
+        if (!f)
+                return; /* offline */
+        if (fscanf(f, "%d", &package) == 1) {
+                unsigned int i = 0;
+
+                while (i < node->npackages && node->packages[i] != package)
+                        i++;
+                if (i == node->npackages && i < MAX_PACKAGES)
+                        node->packages[node->npackages++] = package;
+        }
+        fclose(f);
+}
+
+static void read_node(const struct calibration_memory *m, struct node *node)
+{
+        char path[PATH_MAX];
+        struct dirent *entry;
+        unsigned int cpu;
+        DIR *dir;
+
+        node->has_memory = node_info(m, node->number, "MemTotal") > 0;
+        snprintf(path, sizeof(path), "%s" NODES "/node%u", m->root, node->number);
+        dir = opendir(path);
+        while (dir && (entry = readdir(dir)))
+                if (is_numbered(entry->d_name, "cpu", &cpu))
+                        add_cpu(m, node, cpu);
+        if (dir)
+                closedir(dir);
+}
+
+/* A node without CPUs: those of the nearest one that has some.  The file has a distance for each
+ * node that there is, in their order. */
+static void borrow_packages(const struct calibration_memory *m, struct node *node)
+{
+        const struct node *nearest = NULL;
+        int best = INT_MAX, distance;
+        char path[PATH_MAX];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s" NODES "/node%u/distance", m->root, node->number);
+        f = fopen(path, "re");
+        for (unsigned int i = 0; f && i < m->nnodes && fscanf(f, "%d", &distance) == 1; i++) {
+                if (!m->nodes[i].ncpus || distance >= best)
+                        continue;
+                best = distance;
+                nearest = &m->nodes[i];
+        }
+        if (f)
+                fclose(f);
+        if (!nearest)
+                return;
+        memcpy(node->packages, nearest->packages, sizeof(node->packages));
+        node->npackages = nearest->npackages;
+}
+
+static int by_number(const void *a, const void *b)
+{
+        const struct node *x = a, *y = b;
+
+        return (x->number > y->number) - (x->number < y->number);
+}
+
+static int find_nodes(struct calibration_memory *m)
+{
+        char path[PATH_MAX];
+        struct dirent *entry;
+        unsigned int number;
+        DIR *dir;
+
+        snprintf(path, sizeof(path), "%s" NODES, m->root);
+        dir = opendir(path);
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno; /* a kernel without NUMA */
+        m->nodes = calloc(MAX_NODES, sizeof(m->nodes[0]));
+        while (m->nodes && m->nnodes < MAX_NODES && (entry = readdir(dir)))
+                if (is_numbered(entry->d_name, "node", &number) && number < MAX_NODES)
+                        m->nodes[m->nnodes++].number = number;
+        closedir(dir);
+        if (!m->nodes)
+                return -ENOMEM;
+        qsort(m->nodes, m->nnodes, sizeof(m->nodes[0]), by_number);
+        for (unsigned int i = 0; i < m->nnodes; i++)
+                read_node(m, &m->nodes[i]);
+        for (unsigned int i = 0; i < m->nnodes; i++)
+                if (!m->nodes[i].ncpus)
+                        borrow_packages(m, &m->nodes[i]);
+        return 0;
+}
+
+/* A node's part for a package. */
+static double part_of(const struct node *node, int package)
+{
+        for (unsigned int i = 0; i < node->npackages; i++)
+                if (node->packages[i] == package)
+                        return 1.0 / node->npackages;
+        return 0;
+}
+
+double calibration_memory_used_gib(const struct calibration_memory *m, int package)
+{
+        double bytes = 0;
+        bool found = false;
+
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                const struct node *node = &m->nodes[i];
+                double part = node->has_memory ? part_of(node, package) : 0;
+
+                if (part <= 0)
+                        continue;
+                bytes += part * (node_info(m, node->number, "MemTotal") -
+                                 node_info(m, node->number, "MemFree"));
+                found = true;
+        }
+        if (!m->nnodes) {
+                bytes = memory_info(m->root, "/proc/meminfo", "MemTotal") -
+                        memory_info(m->root, "/proc/meminfo", "MemFree");
+                found = true;
+        }
+        return found ? bytes / GIB : NAN;
+}
+
+/* ---- taking it ---- */
+
+/* Page by page over all nodes that have memory.  By the system call: libnuma reads all of the
+ * machine's topology whenever a program that is linked with it starts. */
+static int spread_over_nodes(struct calibration_memory *m)
+{
+        unsigned long mask[MAX_NODES / MASK_BITS + 1] = {0};
+        unsigned int n = 0;
+
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                if (!m->nodes[i].has_memory)
+                        continue;
+                mask[m->nodes[i].number / MASK_BITS] |= 1UL << (m->nodes[i].number % MASK_BITS);
+                n++;
+        }
+        if (n < 2)
+                return 0;
+        /* The kernel reads one bit less than it is told, see mbind(2), BUGS. */
+        return syscall(SYS_mbind, m->memory, m->most, MPOL_INTERLEAVE, mask, MAX_NODES + 1, 0) < 0
+                       ? -errno
+                       : 0;
+}
+
+/* Raising one's own is allowed to everybody; where it fails, there is no such file. */
+static void offer_to_go_first(const struct calibration_memory *m)
+{
+        char path[PATH_MAX];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/proc/self/oom_score_adj", m->root);
+        f = fopen(path, "r+e");
+        if (!f)
+                return;
+        fputs("1000", f);
+        fclose(f);
+}
+
+static int reserve(struct calibration_memory *m)
+{
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        void *memory;
+
+        m->available = memory_info(m->root, "/proc/meminfo", "MemAvailable");
+        if (!(m->available * PART >= (double)page))
+                return -ENOMEM;
+        m->most = (size_t)(m->available * PART) / page * page;
+        memory = mmap(NULL, m->most, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+                return -errno;
+        m->memory = memory;
+        return spread_over_nodes(m);
+}
+
+size_t calibration_memory_most(const struct calibration_memory *m)
+{
+        return m->most;
+}
+
+/* Is `bytes` more than others can spare? */
+static int check_left(const struct calibration_memory *m, size_t bytes)
+{
+        double available = memory_info(m->root, "/proc/meminfo", "MemAvailable");
+
+        return available - (double)bytes >= LEFT_PART * m->available ? 0 : -ENOMEM;
+}
+
+int calibration_memory_check(const struct calibration_memory *m)
+{
+        return check_left(m, 0);
+}
+
+int calibration_memory_grow(struct calibration_memory *m, size_t bytes)
+{
+        size_t page = (size_t)sysconf(_SC_PAGESIZE), end = m->touched + CALIBRATION_MEMORY_PIECE;
+        int r;
+
+        if (bytes > m->most)
+                bytes = m->most;
+        if (end > bytes)
+                end = bytes;
+        if (m->touched >= end)
+                return 0;
+        r = check_left(m, end - m->touched);
+        if (r < 0)
+                return r;
+        /* Pages that differ, or they would be merged where KSM is on. */
+        for (; m->touched < end; m->touched += page)
+                memcpy(m->memory + m->touched, &m->touched, sizeof(m->touched));
+        return m->touched < bytes;
+}
+
+/* ---- life ---- */
+
+int calibration_memory_new(struct calibration_memory **ret, const char *root)
+{
+        struct calibration_memory *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->root = root;
+        r = find_nodes(m);
+        if (r == 0)
+                r = reserve(m);
+        if (r < 0) {
+                calibration_memory_free(m);
+                return r;
+        }
+        offer_to_go_first(m);
+        *ret = m;
+        return 0;
+}
+
+void calibration_memory_free(struct calibration_memory *m)
+{
+        if (!m)
+                return;
+        if (m->memory)
+                munmap(m->memory, m->most);
+        free(m->nodes);
+        free(m);
+}
