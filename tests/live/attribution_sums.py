@@ -7,7 +7,9 @@
 Asks a running daemon for all rows again and again, faster than it ticks.  Of every answer, for
 package and dram and in whole microjoules: static + shares of all rows + shares of the exited +
 unattributed = energy.  From one answer to the next no sum falls.  Exit status 0 when all hold; a
-last line says how much was seen: "ticks N rows N exited N".
+last line says how much was seen: "ticks N of N rows N exited N", the second of them what the daemon
+has made meanwhile.  Sums are since its start, so what went wrong in a tick that was not asked for
+is wrong in the next that is.
 """
 
 import os
@@ -54,6 +56,7 @@ def check_sum(sums, domain):
 
 def main():
     connection = Connection(sys.argv[1])
+    first = connection.call("io.energat.GetStatus")["ticks"]
     end = time.monotonic() + float(sys.argv[2])
     before, uptime_s = {}, None
     ticks, most_rows = 0, 0
@@ -77,7 +80,8 @@ def main():
         before = sums
         ticks += 1
         most_rows = max(most_rows, len(answer["rows"]))
-    print(f"ticks {ticks} rows {most_rows} exited {answer['exited_count']}")
+    made = connection.call("io.energat.GetStatus")["ticks"] - first
+    print(f"ticks {ticks} of {made} rows {most_rows} exited {answer['exited_count']}")
     return 0
 
 
