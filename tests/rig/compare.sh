@@ -8,6 +8,7 @@
 #   note TEXT...                               for the reader of the results
 #   within VALUE EXPECTED PERCENT [ABSOLUTE]   the larger of the two tolerances counts
 #   at_most VALUE LIMIT
+#   complete VALUE TRUTH PERCENT MORE          PERCENT of the truth may be missing, and MORE beside it
 #   equal VALUE EXPECTED                       as strings
 #   matches TEXT REGEX                         TEXT has a line that matches
 #   json FILE FILTER [JQ OPTION...]            a value of a JSON file, on stdout
@@ -52,6 +53,21 @@ at_most() {
         }'
 }
 
+# For CPU time: what its truth lacks is how processes exit.
+complete() {
+        if ! is_number "$1" || ! is_number "$2"; then
+                note "'$1' compared with '$2': not two numbers"
+                return 1
+        fi
+        awk -v value="$1" -v truth="$2" -v percent="$3" -v more="$4" 'BEGIN {
+                least = truth - percent / 100 * truth
+                most = truth + percent / 100 * truth + more
+                printf "# %.6g of %.6g (%+.2f %%), at least %.6g and at most %.6g\n",
+                        value, truth, 100 * (value - truth) / truth, least, most
+                exit !(truth > 0 && value >= least && value <= most)
+        }'
+}
+
 equal() {
         [[ $1 == "$2" ]] && return 0
         note "'$1', expected '$2'"
@@ -69,7 +85,12 @@ json() {
         jq -r "${@:3}" "$2" "$1" 2>&1 || echo "no JSON in $1"
 }
 
+# A word, as null is one, would be 0.
 calculate() {
+        if [[ $1 =~ [A-DF-Za-df-z_]|(^|[^0-9.])[eE]|[eE]([^-+0-9]|$) ]]; then
+                echo "no number: $1"
+                return
+        fi
         awk "BEGIN { printf \"%.9f\\n\", ${1//$'\n'/ } }" 2>/dev/null || echo "no number: $1"
 }
 
