@@ -6,6 +6,7 @@
 #
 #   lab_meter [PARAMETER=VALUE...]   a meter with these parameters, and energatd on it, fresh
 #   lab_run COMMAND...               energat run --gamma 1; the report is in $REPORT
+#   lab_measured FUNCTION [ARG...]   what it measures and claims; anew where the machine has stalled
 #   lab_fault KIND [ZONES]           KIND eio or stuck; none without ZONES
 #   lab_configure [LINE...]          energatd with this configuration file
 #   lab_drop_in [LINE...]            energatd with these lines in its unit's [Service]
@@ -28,7 +29,8 @@ LAB_FAILED=0
 LAB_BOOT=${LAB_BOOT:-1}
 LAB_KEPT=/var/lib/energat-vm
 LAB_LIMIT_S=60 # for one call of energat
-LAB_START_S=20 # for energatd to come up
+LAB_START_S=60 # for energatd to come up
+LAB_TRIES=3    # to measure on a machine that stalls
 REPORT=$LAB_WORK/report.json
 TRUTH=$LAB_WORK/truth.json
 SOCKET=/run/energat/energat.sock
@@ -93,16 +95,19 @@ report() {
 nodes() {
         local cpus
         for cpus in /sys/devices/system/node/node*/cpulist; do
-                [[ -z $(<"$cpus") ]] || basename "$(dirname "$cpus")" | sed 's/^node//'
+                cpus=${cpus%/cpulist}
+                [[ -z $(<"$cpus/cpulist") ]] || echo "${cpus##*/node}"
         done
 }
 
 # The sockets that a node's CPUs are on, ascending, separated by spaces.
 sockets_of_node() {
         local cpu
+        local -a there=()
         for cpu in /sys/devices/system/node/node"$1"/cpu[0-9]*; do
-                cat "$cpu/topology/physical_package_id"
-        done | sort -nu | xargs
+                there[$(<"$cpu/topology/physical_package_id")]=1
+        done
+        echo "${!there[@]}"
 }
 
 # Of all CPUs that are online, ascending, separated by spaces.
@@ -120,7 +125,7 @@ domains() {
         local file name parent
         for file in /sys/class/powercap/intel-rapl:*/name; do
                 name=$(<"$file")
-                parent=$(dirname "$file")
+                parent=${file%/name}
                 [[ $parent != *:*:* ]] || name=$(<"${parent%:*}/name")/$name
                 echo "$name"
         done
@@ -220,6 +225,23 @@ lab_run() {
 lab_load() {
         rm -f "$TRUTH"
         lab_run "$LAB/loadgen" "$@" --truth "$TRUTH"
+}
+
+# A host that is busy makes this machine stall, and energatd says in its report that ticks were missed.
+# A claim that fails then says nothing: it is measured anew.  One that fails without is a failure.
+lab_measured() {
+        local try failed=$LAB_FAILED said=$LAB_WORK/said
+        for ((try = 1; ; try++)); do
+                find "$LAB_WORK" -name 'report*' -type f -delete
+                "$@" >"$said"
+                if [[ $try -eq $LAB_TRIES || $LAB_FAILED -eq $failed ]] ||
+                        ! grep -qrs --include='report*' 'ticks were missed' "$LAB_WORK"; then
+                        break
+                fi
+                sed 's/^/# stalled: /' "$said"
+                LAB_FAILED=$failed
+        done
+        cat "$said"
 }
 
 # A Varlink call of one reply; perl is in every Debian, and starts quickly without its modules.

@@ -32,7 +32,7 @@ for user in anna bert clara root; do
         install -d -o "$user" "$LAB_WORK/$user"
 done
 runuser -u anna -- "$LAB/loadgen" spin 100 &
-check "anna runs something" wait_for 10 pgrep -u anna -x loadgen
+check "anna runs something" wait_for 30 pgrep -u anna -x loadgen
 pid=$(pgrep -u anna -x loadgen)
 
 check "anna measures a command of hers" matches "$(as anna run --format json -- true)" '"exit_status": 0'

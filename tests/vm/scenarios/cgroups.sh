@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # topologies: base
+# measures: yes
 #
 # Services and users' sessions, each in a cgroup of its own: a service with a quota beside one without,
 # and a user who has logged in.
@@ -35,15 +36,21 @@ for name in quota free session; do
         install -d -m 0777 "$LAB_WORK/$name"
 done
 
-measured anna "$LAB_WORK/quota" 1.5 --unit lab-quota -p CPUQuota=25% \
-        -p CPUQuotaPeriodSec=1s &
-measured bert "$LAB_WORK/free" 6 --unit lab-free
-wait
-# It runs for 250 ms at a time: from reading the meter to reading CPU time a tick on emulated CPUs
-# takes some ms, which would be a tenth of the usual 25 ms, and the neighbour's.
-is_right "a service with a quota" "$LAB_WORK/quota" '^0::/system.slice/lab-quota.service$' 5
-check "a service with a quota: it took its time" at_most 5 "$(json "$LAB_WORK/quota/report" .duration_s)"
-is_right "one without, beside it" "$LAB_WORK/free" '^0::/system.slice/lab-free.service$'
+side_by_side() {
+        measured anna "$LAB_WORK/quota" 1.5 --unit lab-quota -p CPUQuota=25% -p CPUQuotaPeriodSec=1s &
+        measured bert "$LAB_WORK/free" 6 --unit lab-free
+        wait
+        # It runs for 250 ms at a time: from reading the meter to reading CPU time a tick on emulated
+        # CPUs takes some ms, which would be a tenth of the usual 25 ms, and the neighbour's.
+        is_right "a service with a quota" "$LAB_WORK/quota" '^0::/system.slice/lab-quota.service$' 5
+        check "a service with a quota: it took its time" at_most 5 "$(json "$LAB_WORK/quota/report" .duration_s)"
+        is_right "one without, beside it" "$LAB_WORK/free" '^0::/system.slice/lab-free.service$'
+}
 
-measured clara "$LAB_WORK/session" 2 --unit lab-session -p PAMName=login
-is_right "a user's session" "$LAB_WORK/session" '^0::/user.slice/user-[0-9]+.slice/session-.*.scope$'
+session() {
+        measured clara "$LAB_WORK/session" 2 --unit lab-session -p PAMName=login
+        is_right "a user's session" "$LAB_WORK/session" '^0::/user.slice/user-[0-9]+.slice/session-.*.scope$'
+}
+
+lab_measured side_by_side
+lab_measured session

@@ -21,9 +21,11 @@ take_dram_w() {
 }
 
 is_held() {
-        local kib
-        kib=$(awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status")
-        [[ ${kib:-0} -ge $((HELD_MIB * 1024)) ]]
+        local word kib
+        while read -r word kib _; do
+                [[ $word != VmRSS: || $kib -lt $((HELD_MIB * 1024)) ]] || return 0
+        done <"/proc/$1/status"
+        return 1
 }
 
 # last_w SOCKET: power of the last whole interval that is charged to what was followed.  With delta 1
@@ -40,7 +42,7 @@ before_w=("${dram_w[@]}")
 for node in $(nodes); do
         "$LAB/loadgen" mem --mib "$HELD_MIB" --seconds 100 --node "$node" &
         holder=$!
-        check "node $node: $HELD_MIB MiB are held there" wait_for 20 is_held "$holder"
+        check "node $node: $HELD_MIB MiB are held there" wait_for 60 is_held "$holder"
         lab_run sleep 1
         take_dram_w
         for socket in $(sockets); do
@@ -56,7 +58,7 @@ done
 
 # Exact readings of memory are rationed by the CPU time that they take, and emulated CPUs are slow:
 # where they come too late for a short time, it has to be a longer one.
-for seconds in 15 "$EXACT_S"; do
+for seconds in 10 "$EXACT_S"; do
         timeout -s INT "$seconds" energat --pid "$last" --delta 1 --interval 1 --name held --output "$LAB_WORK" \
                 >/dev/null 2>&1
         ! within "$(last_w "$(sockets_of_node "$node")")" "$held_w" 1 || break

@@ -16,7 +16,7 @@ counts_by_proc() {
         check "$1: it counts by /proc" matches "$(energat status)" 'proc'
         check "$1: --check warns" matches "$(energat --check)" 'warn +probe'
         check "$1: and says why" matches "$(energat --check)" "$2"
-        lab_load spin 4 --cpu
+        lab_load spin 6 --cpu
         truth_s=$(json "$TRUTH" .cpu_s)
         # /proc is read four times a second: that much of the end may be missing.
         check "$1: a long command is measured well" within "$(report .cpu_s)" "$truth_s" 5 0.4

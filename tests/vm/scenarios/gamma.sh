@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # topologies: base
+# measures: yes
 #
 # The power of a package grows with the root of its use, as real ones do: a second busy CPU costs less
 # than the first.  Then gamma 0.5 tells what a command costs alone, even when it has a neighbour; and
@@ -9,36 +10,53 @@
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
 
-LOAD_S=5
+FOLLOW_S=6
+ALONE_W=14.1421 # of two CPUs one is busy: CORE_W x 2 x (1/2)^(1/2)
+
+# busy CPU: a load there, whose number is in pid
+busy() {
+        taskset -c "$1" "$LAB/loadgen" spin 300 & # which taskset becomes
+        pid=$!
+}
+
+# follow PID NAME: for some seconds of its load, with gamma 0.5
+follow() {
+        timeout -s INT "$FOLLOW_S" energat --pid "$1" --gamma 0.5 --interval 1 --name "$2" \
+                --output "$LAB_WORK" --format json >"$LAB_WORK/report-$2"
+}
+
+# power NAME FIELD: package energy of that kind, W
+power() {
+        calculate "$(json "$LAB_WORK/report-$1" ".$2.package_j") / $(json "$LAB_WORK/report-$1" .duration_s)"
+}
+
+alone() {
+        follow "$first" alone
+        check "alone: what it costs" within "$(power alone attributed)" "$ALONE_W" 5
+}
+
+neighbours() {
+        local one follower
+        follow "$first" first &
+        follower=$!
+        follow "$second" second
+        wait "$follower"
+        for one in first second; do
+                check "beside a neighbour, $one: still what it costs alone" within \
+                        "$(power "$one" attributed)" "$ALONE_W" 5
+                check "beside a neighbour, $one: half of what both cost is its share" within \
+                        "$(power "$one" share)" "$CORE_W" 5
+        done
+}
 
 lab_meter root=2
-cpus=$(cat /sys/devices/system/node/node0/cpulist) # 0-1
-first=${cpus%-*}
-second=${cpus#*-}
-
-# measured CPU REPORT: one busy CPU, with gamma 0.5
-measured() {
-        taskset -c "$1" timeout -k 5 "$LAB_LIMIT_S" energat run --gamma 0.5 --format json \
-                --output "$2" -- "$LAB/loadgen" spin "$LOAD_S" >/dev/null 2>&1
-}
-
-attributed_w() {
-        calculate "$(json "$1" .attributed.package_j) / $(json "$1" .duration_s)"
-}
-
-alone_w=$(calculate "$CORE_W * 2 * 0.70711")
-both_w=$(calculate "$CORE_W * 2")
-
-measured "$first" "$LAB_WORK/alone"
-check "alone: what it costs" within "$(attributed_w "$LAB_WORK/alone")" "$alone_w" 5
-
-measured "$first" "$LAB_WORK/first" &
-measured "$second" "$LAB_WORK/second"
-wait
-for one in first second; do
-        check "beside a neighbour, $one: still what it costs alone" within \
-                "$(attributed_w "$LAB_WORK/$one")" "$alone_w" 5
-        check "beside a neighbour, $one: half of what both cost is its share" within \
-                "$(calculate "$(json "$LAB_WORK/$one" .share.package_j) / $(json "$LAB_WORK/$one" .duration_s)")" \
-                "$(calculate "$both_w / 2")" 8
-done
+cpus=$(</sys/devices/system/node/node0/cpulist) # 0-1
+busy "${cpus%-*}"
+first=$pid
+sleep 1
+lab_measured alone
+busy "${cpus#*-}"
+second=$pid
+sleep 1
+lab_measured neighbours
+kill -KILL "$first" "$second"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # topologies: all
+# measures: yes
 # limit: 240
 #
-# A command that is bound to one node is charged there: CPU time and joules on the sockets of that
-# node, and nothing elsewhere.
+# A command that is bound to one node, or to one socket's part of it, is charged there: CPU time and
+# joules on that socket, and nothing on others.
 
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
@@ -12,36 +13,53 @@
 LOAD_S=4
 [[ $(nproc --all) -le 4 ]] || LOAD_S=10 # more emulated CPUs than the host has stall more often
 
-# Sum of a report's values over sockets: those of the list, or with "not" all others.
-over() {
-        json "$REPORT" "[.sockets[] | select((.socket | IN($(tr ' ' , <<<"$1"))) ${2:-} ) | $3] | add // 0"
+# cpus_of NODE SOCKET: of the node those on the socket, with commas
+cpus_of() {
+        local cpu
+        for cpu in /sys/devices/system/node/node"$1"/cpu[0-9]*; do
+                [[ $(<"$cpu/topology/physical_package_id") != "$2" ]] || printf '%s,' "${cpu##*/cpu}"
+        done
 }
 
-lab_meter
-for node in $(nodes); do
-        sockets=$(sockets_of_node "$node")
-        # energat itself is bound, so that CMD is from its first instruction on.
+# of SOCKET VALUE
+of() {
+        report ".sockets[] | select(.socket == $1) | $2"
+}
+
+# bound NODE SOCKET
+bound() {
+        local at="node $1, socket $2" cpus truth_s truth_j socket base_w
+        cpus=$(cpus_of "$1" "$2")
         rm -f "$TRUTH"
-        check "node $node: energat run succeeds" numactl --cpunodebind="$node" \
+        # energat itself is bound, so that CMD is from its first instruction on.
+        check "$at: energat run succeeds" taskset -c "${cpus%,}" \
                 timeout -k 5 "$LAB_LIMIT_S" energat run --gamma 1 --format json --output "$REPORT" -- \
                 "$LAB/loadgen" spin "$LOAD_S" --cpu --truth "$TRUTH"
         truth_s=$(json "$TRUTH" .cpu_s)
         truth_j=$(calculate "$CORE_W * $truth_s")
         # The truth lacks how loadgen ends: some 0.01 s here, more on a busy host.
-        check "node $node: CPU time" within "$(report .cpu_s)" "$truth_s" 1 0.08
-        check "node $node: CPU time on socket $sockets" within \
-                "$(over "$sockets" '' .cpu_s)" "$truth_s" 1 0.08
-        check "node $node: joules on socket $sockets" within \
-                "$(over "$sockets" '' .share.package_j)" "$truth_j" 3
-        check "node $node: CPU time elsewhere" at_most "$(over "$sockets" '| not' .cpu_s)" 0.04
-        check "node $node: joules elsewhere" at_most \
-                "$(over "$sockets" '| not' .share.package_j)" "$(calculate "0.01 * $truth_j")"
-        # The meter counts busy CPUs by itself, in the kernel.
+        check "$at: CPU time" complete "$(report .cpu_s)" "$truth_s" 1 0.04
+        check "$at: CPU time there" complete "$(of "$2" .cpu_s)" "$truth_s" 1 0.04
+        check "$at: joules there" within "$(of "$2" .share.package_j)" "$truth_j" 3
         for socket in $(sockets); do
+                if [[ $socket != "$2" ]]; then
+                        check "$at: CPU time on socket $socket" at_most "$(of "$socket" .cpu_s)" 0.04
+                        check "$at: joules elsewhere, on socket $socket" at_most \
+                                "$(of "$socket" .share.package_j)" "$(calculate "0.01 * $truth_j")"
+                fi
+                # The meter counts busy CPUs by itself, in the kernel.
                 base_w=$(($(domains_of_socket "$socket") * BASE_W))
-                check "node $node: busy time of socket $socket is the meter's" within \
-                        "$(over "$socket" '' .busy_s)" \
-                        "$(calculate "($(over "$socket" '' .machine.package_j) - \
+                check "$at: busy time of socket $socket is the meter's" within \
+                        "$(of "$socket" .busy_s)" \
+                        "$(calculate "($(of "$socket" .machine.package_j) - \
                                 $base_w * $(report .duration_s)) / $CORE_W")" 1 0.04
+        done
+}
+
+lab_meter
+check "the report has every socket" equal "$(lab_run true && report '[.sockets[].socket] | join(" ")')" "$(sockets)"
+for node in $(nodes); do
+        for socket in $(sockets_of_node "$node"); do
+                lab_measured bound "$node" "$socket"
         done
 done

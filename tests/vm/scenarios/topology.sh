@@ -7,7 +7,7 @@
 # shellcheck source=../guest/lab.sh
 . /usr/local/lib/energat-vm/lab.sh
 
-lab_meter
+lab_meter core=1 psys=1
 lab_call Check >"$LAB_WORK/check.json"
 line() {
         json "$LAB_WORK/check.json" '.lines[] | select(.name == $name) | .detail' --arg name "$1"
