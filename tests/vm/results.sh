@@ -8,6 +8,7 @@
 #   scenario NAME      it begins; all lines up to its end are its own
 #   ok - CLAIM         or "not ok - CLAIM", or "ok - CLAIM # SKIP REASON"
 #   # NOTE
+#   first try: LINE                  of what has failed then; it is tried once more
 #   end NAME SECONDS
 #   end of results
 #
@@ -18,8 +19,11 @@ RESULTS_NAMES=()   # of all tests: base.placement
 RESULTS_VERDICTS=() # pass, fail or skip
 RESULTS_SECONDS=()
 RESULTS_TEXTS=() # what JUnit says: the claims that do not hold, or why it was skipped
+RESULTS_AGAIN=() # those that passed at their second try
 RESULTS_FAILED=0
 RESULTS_CLAIMS=0
+RESULTS_SILENT=2    # what is returned when nothing was heard for
+RESULTS_LIMIT_S=0   # so many seconds
 
 # results_test NAME pass|fail|skip SECONDS TEXT: one test is over
 results_test() {
@@ -38,16 +42,24 @@ results_test() {
         esac
 }
 
-# results_scenario NAME: its lines from stdin, up to its end.  1: there was none.
+# results_line: the next one, into line, within the limit.  1: there is none, $RESULTS_SILENT: too late.
+results_line() {
+        local status
+        IFS= read -r -t "$RESULTS_LIMIT_S" line
+        status=$?
+        line=${line%$'\r'}
+        [[ $status -le 128 ]] || return "$RESULTS_SILENT" # of read: the time is over
+        return "$status"
+}
+
+# results_scenario NAME: its lines from stdin, up to its end.  Else as results_line.
 results_scenario() {
-        local line claims=0 skipped=0 failed='' reason='' seconds=0 ended=false verdict=pass
+        local line claims=0 skipped=0 failed='' reason='' seconds=0 verdict=pass again=false status
         printf '# Subtest: %s\n' "$1"
-        while IFS= read -r line; do
-                line=${line%$'\r'}
+        while results_line; status=$?; [[ $status -eq 0 ]]; do
                 case $line in
                 'end '*)
                         seconds=${line##* }
-                        ended=true
                         break
                         ;;
                 'ok - '* | 'not ok - '*)
@@ -60,10 +72,13 @@ results_scenario() {
                                 reason=${line##* # SKIP }
                         fi
                         ;;
-                *) printf '    # %s\n' "${line#'# '}" ;;
+                *)
+                        [[ $line != 'first try: '* ]] || again=true
+                        printf '    # %s\n' "${line#'# '}"
+                        ;;
                 esac
         done
-        $ended || failed+="the machine ended before it did"$'\n'
+        [[ $status -eq 0 ]] || failed+="the machine ended, or hung, before it did"$'\n'
         [[ $claims -gt 0 ]] || failed+="it claims nothing"$'\n'
         RESULTS_CLAIMS=$((RESULTS_CLAIMS + claims))
         printf '    1..%d\n' "$claims"
@@ -72,24 +87,30 @@ results_scenario() {
         elif [[ $skipped -eq $claims ]]; then
                 verdict=skip
                 failed=$reason
+        elif $again; then
+                RESULTS_AGAIN+=("$1")
         fi
         [[ $seconds =~ ^[0-9]+$ ]] || seconds=0
         results_test "$1" "$verdict" "$seconds" "${failed%$'\n'}"
-        $ended
+        return "$status"
 }
 
-# results_read TOPOLOGY: all of a machine's lines, from stdin.  1: they broke off.
+# results_read TOPOLOGY SECONDS COMMAND: all of a machine's lines, from stdin.  So long may pass before
+# the first, and between two of a scenario what COMMAND tells of its name.  Else as results_line.
 results_read() {
-        local line
-        while IFS= read -r line; do
-                line=${line%$'\r'}
+        local line status
+        RESULTS_LIMIT_S=$2
+        while results_line; status=$?; [[ $status -eq 0 ]]; do
                 case $line in
-                'scenario '*) results_scenario "$1.${line#* }" ;;
+                'scenario '*)
+                        RESULTS_LIMIT_S=$("$3" "${line#* }")
+                        results_scenario "$1.${line#* }" || return
+                        ;;
                 'end of results') return 0 ;;
                 *) printf '# %s\n' "${line#'# '}" ;;
                 esac
         done
-        return 1
+        return "$status"
 }
 
 results_has() {
