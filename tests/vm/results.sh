@@ -43,12 +43,19 @@ results_test() {
 }
 
 # results_line: the next one, into line, within the limit.  1: there is none, $RESULTS_SILENT: too late.
+# It waits in short steps: in between, and not meanwhile, bash buries children that have ended, and
+# tail, which these lines come from, follows its file as long as the machine has a process.
 results_line() {
-        local status
-        IFS= read -r -t "$RESULTS_LIMIT_S" line
-        status=$?
+        local part status deadline=$((SECONDS + RESULTS_LIMIT_S))
+        line=
+        while :; do
+                IFS= read -r -t 1 part
+                status=$?
+                line+=$part
+                [[ $status -gt 128 ]] || break # the second is over
+                [[ $SECONDS -lt $deadline ]] || return "$RESULTS_SILENT"
+        done
         line=${line%$'\r'}
-        [[ $status -le 128 ]] || return "$RESULTS_SILENT" # of read: the time is over
         return "$status"
 }
 
