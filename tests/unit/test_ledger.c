@@ -311,6 +311,31 @@ static void a_sockets_credit_is_of_all_its_dies(void **state)
         assert_true(near(energy[ENERGY_DRAM].credit, 7.0 / 16));
 }
 
+/* Two dies, both below their baselines all the time. */
+static void a_socket_is_below_its_baseline_in_no_more_ticks_than_there_are(void **state)
+{
+        static const struct baseline baseline = {.nsockets = 1, .package_w = {40}, .dram_w = {1}};
+        const struct energy_report *package;
+        const struct report *r;
+
+        (void)state;
+        accounts_set_baseline(&ledger.accounts, meter, &baseline);
+        born(ROOT_PID);
+        follow(born(2)->pid, false);
+        for (unsigned int i = 0; i < NACCOUNTS; i++)
+                now.energy_uj[i] = 100000; /* 10 W: half a die's baseline of package, all of dram */
+        for (int i = 0; i < 50; i++)
+                tick();
+        target->detach = true;
+        tick();
+        r = final();
+        package = &r->sockets[0].energy[ENERGY_PACKAGE];
+        assert_true(package->base_high);
+        assert_in_range(package->below_base_ticks, 49, (r->end_ns - r->start_ns) / TICK_NS);
+        assert_false(r->sockets[0].energy[ENERGY_DRAM].base_high);
+        assert_int_equal(r->sockets[0].energy[ENERGY_DRAM].below_base_ticks, 0);
+}
+
 static void memory_is_told_by_the_time_it_was_held_not_by_the_mark(void **state)
 {
         const struct report *r;
@@ -403,6 +428,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(energy_of_a_tick_goes_to_who_ran_in_it),
                 TEST(a_sockets_credit_is_of_all_its_dies),
+                TEST(a_socket_is_below_its_baseline_in_no_more_ticks_than_there_are),
                 TEST(memory_is_told_by_the_time_it_was_held_not_by_the_mark),
                 TEST(who_began_after_memory_was_measured_is_not_known_yet),
                 TEST(at_every_tick_parts_are_the_whole_and_no_total_falls),
