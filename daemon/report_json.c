@@ -216,6 +216,44 @@ static json_t *memory_json(const struct report *r)
                                         ((double)r->end_ns - (double)b->exact_ns) / NS_PER_S));
 }
 
+static bool has_dram(const struct accounts *a, unsigned int socket)
+{
+        for (unsigned int i = 0; i < a->n; i++)
+                if (a->all[i].kind == ENERGY_DRAM && a->all[i].socket == socket)
+                        return true;
+        return false;
+}
+
+/* Why dram energy is not known: no meter for it, on some socket or on any, or one that fails. */
+static json_t *dram_reason(const struct report_header *h, const struct report *r)
+{
+        const struct accounts *a = sampler_accounts(h->sampler);
+        const struct domain *domains;
+        unsigned int without = 0, first_without = 0;
+        char fault[256];
+
+        (void)meter_domains(sampler_meter(h->sampler), &domains);
+        for (unsigned int socket = r->nsockets; socket-- > 0;) {
+                if (has_dram(a, socket))
+                        continue;
+                without++;
+                first_without = socket;
+        }
+        if (without == r->nsockets)
+                return json_string("this machine has no dram domain");
+        for (unsigned int i = 0; i < a->n; i++) {
+                if (a->all[i].kind != ENERGY_DRAM)
+                        continue;
+                fault_text(&h->faults[a->all[i].domain], fault, sizeof(fault));
+                if (fault[0])
+                        return json_sprintf("%s: %s", domains[a->all[i].domain].label, fault);
+        }
+        if (without)
+                return json_sprintf("socket %d has no dram domain, others have",
+                                    h->topology->sockets[first_without]);
+        return json_string("a dram domain could not be read in this time");
+}
+
 json_t *report_json(const struct report_header *h, const struct report *r)
 {
         struct total totals[ENERGY_KINDS] = {total_of(r, ENERGY_PACKAGE), total_of(r, ENERGY_DRAM)};
@@ -230,8 +268,7 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                 json_array_append_new(sockets, socket_json(h, r, i));
         }
         if (!d->known)
-                json_object_set_new(reasons, "dram",
-                                    json_string("this machine has no dram domain"));
+                json_object_set_new(reasons, "dram", dram_reason(h, r));
         else if (!dram)
                 json_object_set_new(
                         reasons, "dram",

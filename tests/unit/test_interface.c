@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <ctype.h>
+#include <errno.h>
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 #include "report_json.h"
 #include "server.h"
+#include "tree.h"
 #include "varlink_idl.h"
 
 #define DAEMON_DIR     ENERGAT_SOURCE_DIR "/daemon"
@@ -221,6 +223,8 @@ static struct config config;
 static struct sampler *sampler;
 static struct socket_report sockets[TOPOLOGY_MAX_SOCKETS];
 static struct fault faults[SOURCE_MAX_DOMAINS];
+static const struct topology *reported = &topology; /* whose reports are made */
+static struct sampler *metered;                     /* in place of the estimate, or NULL */
 
 /* A sampler that is never started: estimated energy, CPU time from /proc, so no rights are needed.
  */
@@ -260,7 +264,7 @@ static struct report report_of(enum report_event event, struct energy_report pac
                            .cpu_ns = 500000000,
                            .processes = 3,
                            .threads = 4,
-                           .nsockets = topology.nsockets,
+                           .nsockets = reported->nsockets,
                            .sockets = sockets};
 
         r.machine[SUM_TICKS] = 200;
@@ -273,12 +277,19 @@ static struct report report_of(enum report_event event, struct energy_report pac
 }
 
 static const char *target_name = "bench";
+static const char *path_of(const char *zone, const char *file)
+{
+        static char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", zone, file);
+        return path;
+}
 
 static json_t *checked_report(const struct report *r)
 {
-        const struct report_header header = {.sampler = sampler,
+        const struct report_header header = {.sampler = metered ? metered : sampler,
                                              .faults = faults,
-                                             .topology = &topology,
+                                             .topology = reported,
                                              .pid = 4321,
                                              .name = target_name,
                                              .model = "additive",
@@ -371,6 +382,114 @@ static void what_is_not_known_is_null_with_a_reason(void **state)
         json_decref(json);
 }
 
+/* Two sockets with a meter each, of which `dram` sockets have one for dram, too. */
+static void open_two_sockets(struct tree *tree, unsigned int dram)
+{
+        static struct topology two;
+        struct source_config sources = {
+                .powercap_root = tree->root, .sysfs_root = "/sys", .dev_root = "/nonexistent"};
+        static struct config powercap;
+        char why[2048], path[64], name[32];
+
+        for (unsigned int socket = 0; socket < 2; socket++) {
+                for (unsigned int zone = 0; zone < 1 + (socket < dram); zone++) {
+                        snprintf(name, sizeof(name), zone ? "dram" : "package-%u", socket);
+                        snprintf(path, sizeof(path), zone ? "intel-rapl:%u:0" : "intel-rapl:%u",
+                                 socket);
+                        tree_write(tree, path_of(path, "name"), name);
+                        tree_write(tree, path_of(path, "energy_uj"), "1000");
+                        tree_write(tree, path_of(path, "max_energy_range_uj"), "262143328850");
+                }
+        }
+        powercap = config;
+        snprintf(powercap.source, sizeof(powercap.source), "powercap");
+        two = topology;
+        two.nsockets = 2;
+        two.sockets[0] = 0;
+        two.sockets[1] = 1;
+        two.nslots = 2;
+        two.slots[0] = (struct topology_slot){.socket = 0};
+        two.slots[1] = (struct topology_slot){.socket = 1};
+        reported = &two;
+        if (sampler_new(&metered, &powercap, &two, &sources, why, sizeof(why)) < 0)
+                fail_msg("%s", why);
+}
+
+static void close_two_sockets(struct tree *tree)
+{
+        sampler_free(metered);
+        metered = NULL;
+        reported = &topology;
+        tree_remove(tree, "");
+}
+
+static void expect_dram_reason(const struct report *r, const char *expected)
+{
+        json_t *json = checked_report(r);
+
+        assert_true(null_at(json, "machine", "dram_j"));
+        assert_string_equal(
+                json_string_value(json_object_get(json_object_get(json, "reasons"), "dram")),
+                expected);
+        json_decref(json);
+}
+
+static void why_there_is_no_dram_energy_is_told_apart(void **state)
+{
+        struct tree tree;
+        struct report r;
+
+        /* no socket has one */
+        tree_make(&tree);
+        open_two_sockets(&tree, 0);
+        r = report_of(REPORT_INTERVAL, full, absent);
+        expect_dram_reason(&r, "this machine has no dram domain");
+        close_two_sockets(&tree);
+
+        /* the second has none */
+        tree_make(&tree);
+        open_two_sockets(&tree, 1);
+        r = report_of(REPORT_INTERVAL, full, full);
+        r.sockets[1].energy[ENERGY_DRAM] = absent;
+        expect_dram_reason(&r, "socket 1 has no dram domain, others have");
+        close_two_sockets(&tree);
+
+        /* both have, and one was not read; then it is known why, too */
+        tree_make(&tree);
+        open_two_sockets(&tree, 2);
+        expect_dram_reason(&r, "a dram domain could not be read in this time");
+        for (size_t i = 0; i < SOURCE_MAX_DOMAINS; i++) {
+                const struct domain *domains;
+
+                if (i < meter_domains(sampler_meter(metered), &domains) &&
+                    domains[i].kind == DOMAIN_DRAM && domains[i].socket == 1)
+                        faults[i] = (struct fault){.kind = FAULT_READ, .error = EIO};
+        }
+        expect_dram_reason(&r, "package-1/dram: cannot be read: Input/output error");
+        memset(faults, 0, sizeof(faults));
+        close_two_sockets(&tree);
+}
+
+static void a_machine_below_its_baseline_is_told_in_how_many_ticks(void **state)
+{
+        struct energy_report below = full;
+        bool told = false;
+        struct report r;
+        json_t *json, *w;
+        size_t i;
+
+        below.base_high = true;
+        below.below_base_ticks = 99;
+        r = report_of(REPORT_FINAL, below, full);
+        json = checked_report(&r);
+        json_array_foreach(json_object_get(json, "warnings"), i, w)
+                told |= strcmp(json_string_value(w),
+                               "package: the machine used less than its baseline in 99 of 200 "
+                               "ticks; measure it again with 'energat --basepower'") == 0;
+        assert_true(told);
+        json_decref(json);
+}
+
 static void everything_that_went_wrong_is_a_warning(void **state)
 {
         struct energy_report bad = full;
@@ -423,6 +542,8 @@ int main(void)
         const struct CMUnitTest reports[] = {
                 cmocka_unit_test(a_report_has_exactly_the_declared_fields),
                 cmocka_unit_test(what_is_not_known_is_null_with_a_reason),
+                cmocka_unit_test(why_there_is_no_dram_energy_is_told_apart),
+                cmocka_unit_test(a_machine_below_its_baseline_is_told_in_how_many_ticks),
                 cmocka_unit_test(everything_that_went_wrong_is_a_warning),
                 cmocka_unit_test(a_name_of_any_bytes_makes_a_report),
         };
