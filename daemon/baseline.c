@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "baseline.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
@@ -12,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
@@ -20,21 +17,13 @@
 #define FORMAT_VERSION 1
 #define FILE_MODE      0644            /* clients may read what the idle machine uses */
 #define MAX_FILE_BYTES (1024UL * 1024) /* 32 sockets need below 8 KiB */
-#define MAX_POWER_W    100e3 /* of a domain: far above any, so that a wrong unit is found */
-#define REAL_DIGITS    12    /* nanowatts of a package; no meter tells as much */
-#define GOVERNORS      "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
+#define REAL_DIGITS    12              /* nanowatts of a package; no meter tells as much */
 #define REMEDY         "calibrate again with 'energat --basepower'"
 
 static void close_fd(int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
-}
-
-static void close_file(FILE **file)
-{
-        if (*file)
-                fclose(*file);
 }
 
 static void free_string(char **string)
@@ -48,7 +37,6 @@ static void release_json(json_t **json)
 }
 
 #define cleanup_fd   __attribute__((cleanup(close_fd)))
-#define cleanup_file __attribute__((cleanup(close_file)))
 #define cleanup_free __attribute__((cleanup(free_string)))
 #define cleanup_json __attribute__((cleanup(release_json)))
 
@@ -58,17 +46,19 @@ struct series {
         size_t offset;
         double max;
         bool required;
-        bool may_be_empty; /* EnergAt writes [] where the machine has no such domain */
+        bool may_lack; /* null, or [] as EnergAt writes it: the machine has no such domain */
 };
 
 #define SERIES(name) offsetof(struct baseline, name)
 
 static const struct series all_series[] = {
-        {"pkg_base_w", SERIES(package_w), MAX_POWER_W, true, false},
-        {"dram_base_w", SERIES(dram_w), MAX_POWER_W, true, true},
-        {"pkg_base_mad_w", SERIES(package_mad_w), MAX_POWER_W, false, false},
-        {"dram_base_mad_w", SERIES(dram_mad_w), MAX_POWER_W, false, true},
-        {"pkg_base_percents", SERIES(package_percent), 100, false, false},
+        {"pkg_base_w", SERIES(package_w), BASELINE_MAX_W, true, false},
+        {"dram_base_w", SERIES(dram_w), BASELINE_MAX_W, true, true},
+        {"pkg_base_mad_w", SERIES(package_mad_w), BASELINE_MAX_W, false, true},
+        {"dram_base_mad_w", SERIES(dram_mad_w), BASELINE_MAX_W, false, true},
+        {"pkg_base_half_width_w", SERIES(package_half_width_w), BASELINE_MAX_W, false, true},
+        {"dram_base_half_width_w", SERIES(dram_half_width_w), BASELINE_MAX_W, false, true},
+        {"pkg_base_percents", SERIES(package_percent), 100, false, true},
         {"dram_base_percents", SERIES(dram_percent), 100, false, true},
 };
 
@@ -82,66 +72,6 @@ static double *values_of(struct baseline *b, const struct series *s)
 static const double *const_values_of(const struct baseline *b, const struct series *s)
 {
         return (const double *)(const void *)((const char *)b + s->offset);
-}
-
-/* The value of the first "NAME : value" line of cpuinfo with that name. */
-static bool cpuinfo_value(const char *line, const char *name, char *value, size_t size)
-{
-        size_t length = strlen(name);
-        const char *colon = strchr(line, ':');
-
-        if (*value || !colon || strncmp(line, name, length) != 0 ||
-            line + length + strspn(line + length, " \t") != colon)
-                return false;
-        colon += 1 + strspn(colon + 1, " \t");
-        snprintf(value, size, "%.*s", (int)strcspn(colon, "\n"), colon);
-        /* JSON is UTF-8; firmware that names its CPU otherwise is not trusted to use it */
-        for (char *p = value; *p; p++)
-                if (!isprint((unsigned char)*p))
-                        *p = '?';
-        return true;
-}
-
-/* The cpufreq governor: of all policies, for they can have one each. */
-static void describe_governor(struct baseline *b)
-{
-        glob_t found;
-
-        b->governor[0] = '\0';
-        if (glob(GOVERNORS, GLOB_NOSORT, NULL, &found) != 0)
-                return;
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-                cleanup_file FILE *f = fopen(found.gl_pathv[i], "re");
-                char name[sizeof(b->governor)] = "";
-
-                if (!f || fscanf(f, "%31[a-z_]", name) != 1)
-                        continue;
-                if (!*b->governor)
-                        memcpy(b->governor, name, sizeof(name));
-                else if (strcmp(b->governor, name) != 0)
-                        snprintf(b->governor, sizeof(b->governor), "several");
-        }
-        globfree(&found);
-}
-
-void baseline_describe_machine(struct baseline *b)
-{
-        cleanup_file FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
-        cleanup_free char *line = NULL;
-        struct utsname uts;
-        size_t size = 0;
-
-        b->cpu_model[0] = b->kernel[0] = b->microcode[0] = '\0';
-        while (cpuinfo && getline(&line, &size, cpuinfo) > 0 && !(*b->cpu_model && *b->microcode)) {
-                /* x86; POWER has "cpu", ARM boards "Model", some ARM servers nothing at all */
-                if (!cpuinfo_value(line, "model name", b->cpu_model, sizeof(b->cpu_model)) &&
-                    !cpuinfo_value(line, "cpu", b->cpu_model, sizeof(b->cpu_model)))
-                        cpuinfo_value(line, "Model", b->cpu_model, sizeof(b->cpu_model));
-                cpuinfo_value(line, "microcode", b->microcode, sizeof(b->microcode));
-        }
-        if (uname(&uts) == 0)
-                snprintf(b->kernel, sizeof(b->kernel), "%s", uts.release);
-        describe_governor(b);
 }
 
 /* Where loading says what is wrong. */
@@ -175,7 +105,7 @@ static int load_series(double *values, const struct series *s, const json_t *roo
                 return 0;
         if (!json_is_array(array))
                 return complain(c, "%s is %s", s->key, array ? "no array" : "missing");
-        if (s->may_be_empty && json_array_size(array) == 0)
+        if (s->may_lack && json_array_size(array) == 0)
                 return 0;
         if (json_array_size(array) != nsockets)
                 return complain(c, "%s has %zu entries, but this machine has %u sockets", s->key,
@@ -184,11 +114,11 @@ static int load_series(double *values, const struct series *s, const json_t *roo
                 const json_t *entry = json_array_get(array, i);
                 double value = json_number_value(entry);
 
-                if (json_is_null(entry))
+                if (json_is_null(entry) && s->may_lack)
                         continue;
                 if (!json_is_number(entry) || !isfinite(value) || value < 0 || value > s->max)
-                        return complain(c, "%s[%u] is not a number from 0 to %g", s->key, i,
-                                        s->max);
+                        return complain(c, "%s[%u] is not a number from 0 to %g%s", s->key, i,
+                                        s->max, json_is_null(entry) ? ", but null" : "");
                 values[i] = value;
         }
         return 0;
@@ -225,6 +155,31 @@ static int load_count(unsigned int *value, const json_t *object, const char *key
         return 0;
 }
 
+static const char *const method_names[] = {
+        [BASELINE_IDLE] = "idle",
+        [BASELINE_ONLINE] = "online",
+};
+
+#define NMETHODS (sizeof(method_names) / sizeof(method_names[0]))
+
+/* How it was come by; a file that does not say so is of an idle machine, as EnergAt's are. */
+static int load_method(enum baseline_method *method, const json_t *root, const struct complaint *c)
+{
+        char name[16];
+        int r = load_string(name, sizeof(name), root, "method", c);
+
+        *method = BASELINE_IDLE;
+        if (r < 0 || !*name)
+                return r;
+        for (size_t i = 0; i < NMETHODS; i++) {
+                if (strcmp(name, method_names[i]) == 0) {
+                        *method = (enum baseline_method)i;
+                        return 0;
+                }
+        }
+        return complain(c, "method is neither idle nor online");
+}
+
 /* What beside the numbers is in a file of ours; all of it may be missing. */
 static int load_circumstances(struct baseline *b, unsigned int *sockets, const json_t *root,
                               const struct complaint *c)
@@ -236,6 +191,7 @@ static int load_circumstances(struct baseline *b, unsigned int *sockets, const j
 
         if ((r = load_count(&version, root, "version", FORMAT_VERSION, c)) < 0 ||
             (r = load_count(&b->windows, root, "windows", 0, c)) < 0 ||
+            (r = load_method(&b->method, root, c)) < 0 ||
             (r = load_string(b->source, sizeof(b->source), root, "source", c)) < 0 ||
             (r = load_string(b->date, sizeof(b->date), root, "date", c)) < 0)
                 return r;
@@ -359,12 +315,12 @@ static json_t *string_to_json(const char *string)
 static json_t *to_json(const struct baseline *b)
 {
         json_t *root = json_pack(
-                "{s:i, s:o, s:{s:o, s:o, s:o, s:o, s:i}, s:o, s:f, s:i}", "version", FORMAT_VERSION,
-                "date", string_to_json(b->date), "machine", "cpu_model",
-                string_to_json(b->cpu_model), "kernel", string_to_json(b->kernel), "microcode",
-                string_to_json(b->microcode), "governor", string_to_json(b->governor), "sockets",
-                (int)b->nsockets, "source", string_to_json(b->source), "period_s", b->period_s,
-                "windows", (int)b->windows);
+                "{s:i, s:o, s:s, s:{s:o, s:o, s:o, s:o, s:i}, s:o, s:f, s:i}", "version",
+                FORMAT_VERSION, "date", string_to_json(b->date), "method", method_names[b->method],
+                "machine", "cpu_model", string_to_json(b->cpu_model), "kernel",
+                string_to_json(b->kernel), "microcode", string_to_json(b->microcode), "governor",
+                string_to_json(b->governor), "sockets", (int)b->nsockets, "source",
+                string_to_json(b->source), "period_s", b->period_s, "windows", (int)b->windows);
 
         for (size_t i = 0; root && i < NSERIES; i++) {
                 json_t *array = series_to_json(const_values_of(b, &all_series[i]), b->nsockets);
@@ -382,15 +338,42 @@ static json_t *to_json(const struct baseline *b)
         return root;
 }
 
+/* The first value that loading would refuse; NULL: there is none. */
+static const struct series *refused(const struct baseline *b, unsigned int *socket)
+{
+        for (size_t i = 0; i < NSERIES; i++) {
+                const double *values = const_values_of(b, &all_series[i]);
+
+                for (*socket = 0; *socket < b->nsockets; (*socket)++) {
+                        double value = values[*socket];
+
+                        if (!(isnan(value) && all_series[i].may_lack) &&
+                            !(value >= 0 && value <= all_series[i].max))
+                                return &all_series[i];
+                }
+        }
+        return NULL;
+}
+
 int baseline_save(const struct baseline *b, const char *dir, char *why, size_t why_size)
 {
         cleanup_fd int dirfd = -1;
         cleanup_free char *text = NULL;
         cleanup_json json_t *root = to_json(b);
+        const struct series *bad;
+        unsigned int socket;
         size_t length;
         int r;
 
         *why = '\0';
+        bad = refused(b, &socket);
+        if (bad) {
+                snprintf(why, why_size,
+                         "%s[%u] is %g, not a number from 0 to %g: such a baseline is not kept; "
+                         "look at what the meter says with 'energat sensors'",
+                         bad->key, socket, const_values_of(b, bad)[socket], bad->max);
+                return -EINVAL;
+        }
         if (root)
                 text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS));
         if (!text) {

@@ -94,7 +94,7 @@ static void on_saved(struct letter *letter)
                 s->baseline = malloc(sizeof(*s->baseline));
         if (s->baseline)
                 *s->baseline = k->baseline;
-        s->baseline_problem[0] = '\0';
+        s->baseline_problem[0] = s->baseline_doubt[0] = '\0';
         k->letter.deliver = run_set;
         sampler_post(s->sampler, &k->letter);
 }

@@ -256,7 +256,7 @@ const char *server_baseline(const struct server *s, const char **lacking)
         if (meter_estimated(sampler_meter(s->sampler)))
                 return "known";
         if (s->baseline)
-                return "measured";
+                return s->baseline->method == BASELINE_ONLINE ? "learned" : "measured";
         if (!s->learner)
                 return "none";
         learner_state(s->learner, &state);

@@ -149,6 +149,8 @@ json_t *look_warnings(struct look *look)
         warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
         if (look->server->baseline_problem[0] && !look->server->baseline_missing)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
+        if (look->server->baseline_doubt[0])
+                json_array_append_new(warnings, json_string(look->server->baseline_doubt));
         configuration_warnings(look->server->configuration, warnings);
         if (look->server->keeper)
                 keeper_problems(look->server->keeper, warnings);

@@ -88,6 +88,7 @@ struct server {
         struct survey *surveys;     /* of the sensors, in progress */
         char baseline_problem[512]; /* why there is no baseline, or "" */
         bool baseline_missing;      /* only because none was ever made */
+        char baseline_doubt[512];   /* what has changed since it was measured, or "" */
         struct baseline *baseline;  /* in force, or NULL */
         struct fault_news fault_news;
         struct fault faults[SOURCE_MAX_DOMAINS]; /* the state of every domain, as last told */

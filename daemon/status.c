@@ -242,9 +242,14 @@ static void check_calibration(json_t *lines, struct look *look)
 
         if (strcmp(state, "known") == 0) {
                 line(lines, "pass", "calibration", NULL, "idle power is part of the estimate");
-        } else if (strcmp(state, "measured") == 0) {
-                line(lines, "pass", "calibration", NULL, "baseline of %s",
-                     s->baseline->date[0] ? s->baseline->date : "unknown date");
+        } else if (s->baseline) {
+                line(lines, s->baseline_doubt[0] ? "warn" : "pass", "calibration",
+                     s->baseline_doubt[0] ? "run 'energat --basepower' while the machine is idle"
+                                          : NULL,
+                     "baseline of %s%s%s%s",
+                     s->baseline->date[0] ? s->baseline->date : "unknown date",
+                     strcmp(state, "learned") == 0 ? ", learned from the machine in use" : "",
+                     s->baseline_doubt[0] ? "; " : "", s->baseline_doubt);
         } else if (strcmp(state, "learned") == 0) {
                 learner_state(s->learner, &learned);
                 line(lines, "pass", "calibration", NULL,

@@ -50,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 FUZZ_CHECK(r == 0);
                 check_same(first.package_w, second.package_w, first.nsockets);
                 check_same(first.dram_w, second.dram_w, first.nsockets);
+                FUZZ_CHECK(first.method == second.method);
+                check_same(first.package_half_width_w, second.package_half_width_w, first.nsockets);
+                check_same(first.dram_half_width_w, second.dram_half_width_w, first.nsockets);
                 check_same(first.package_percent, second.package_percent, first.nsockets);
                 check_same(first.dram_percent, second.dram_percent, first.nsockets);
         }

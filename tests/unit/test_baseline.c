@@ -53,7 +53,8 @@ static struct baseline sample(void)
         b.nsockets = 2;
         for (unsigned int i = 0; i < TOPOLOGY_MAX_SOCKETS; i++)
                 b.package_w[i] = b.dram_w[i] = b.package_mad_w[i] = b.dram_mad_w[i] =
-                        b.package_percent[i] = b.dram_percent[i] = NAN;
+                        b.package_half_width_w[i] = b.dram_half_width_w[i] = b.package_percent[i] =
+                                b.dram_percent[i] = NAN;
         b.package_w[0] = 20.123456789;
         b.package_w[1] = 0;
         b.dram_w[0] = 3.25;
@@ -91,8 +92,11 @@ static void what_is_saved_loads_back(void **state)
         assert_same(b.dram_w, loaded.dram_w);
         assert_same(b.package_mad_w, loaded.package_mad_w);
         assert_same(b.dram_mad_w, loaded.dram_mad_w);
+        assert_same(b.package_half_width_w, loaded.package_half_width_w);
+        assert_same(b.dram_half_width_w, loaded.dram_half_width_w);
         assert_same(b.package_percent, loaded.package_percent);
         assert_same(b.dram_percent, loaded.dram_percent);
+        assert_int_equal(loaded.method, BASELINE_IDLE);
         assert_string_equal(loaded.source, "powercap");
         assert_string_equal(loaded.date, b.date);
         assert_string_equal(loaded.cpu_model, b.cpu_model);
@@ -101,6 +105,23 @@ static void what_is_saved_loads_back(void **state)
         assert_string_equal(loaded.governor, b.governor);
         assert_true(loaded.period_s == 2.5);
         assert_int_equal(loaded.windows, 9);
+}
+
+static void how_it_was_come_by_is_kept(void **state)
+{
+        struct baseline b = sample();
+
+        b.method = BASELINE_ONLINE;
+        b.package_half_width_w[0] = 0.75;
+        b.package_half_width_w[1] = 0.5;
+        b.dram_half_width_w[0] = 0.125;
+        assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), 0);
+        assert_int_equal(load("powercap"), 0);
+        assert_int_equal(loaded.method, BASELINE_ONLINE);
+        assert_same(b.package_half_width_w, loaded.package_half_width_w);
+        assert_same(b.dram_half_width_w, loaded.dram_half_width_w);
+        assert_refused("{\"pkg_base_w\": [1, 2], \"dram_base_w\": [], \"method\": \"guess\"}",
+                       "method is neither idle nor online");
 }
 
 /* As json.dump() of EnergAt writes it: on one line, no newline, these four keys. */
@@ -114,6 +135,7 @@ static void a_file_of_energat_is_accepted(void **state)
         assert_true(loaded.dram_w[1] == 5);
         assert_true(loaded.package_percent[1] == 0.6);
         assert_true(isnan(loaded.package_mad_w[0]));
+        assert_int_equal(loaded.method, BASELINE_IDLE);
         assert_string_equal(loaded.source, "");
         assert_string_equal(loaded.date, "");
         assert_string_equal(loaded.cpu_model, "");
@@ -137,17 +159,21 @@ static void a_machine_without_dram_counters_has_none(void **state)
 
 static void what_is_no_power_is_refused(void **state)
 {
-        static const char *const bad[] = {"-0.1", "100001", "\"20\"", "true", "[1]", "{}"};
+        static const char *const bad[] = {"-0.1", "1000.1", "20000", "\"20\"", "true", "[1]", "{}"};
         char text[256];
 
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
                 snprintf(text, sizeof(text), "{\"pkg_base_w\": [1, %s], \"dram_base_w\": []}",
                          bad[i]);
-                assert_refused(text, "pkg_base_w[1] is not a number from 0 to 100000");
+                assert_refused(text, "pkg_base_w[1] is not a number from 0 to 1000");
                 snprintf(text, sizeof(text), "{\"pkg_base_w\": [1, 1], \"dram_base_w\": [%s, 1]}",
                          bad[i]);
                 assert_refused(text, "dram_base_w[0] is not a number");
         }
+        /* a package without base power is no baseline; dram need not have any */
+        assert_refused("{\"pkg_base_w\": [1, null], \"dram_base_w\": [null, null]}",
+                       "pkg_base_w[1] is not a number from 0 to 1000, but null");
+        assert_refused("{\"pkg_base_w\": [], \"dram_base_w\": []}", "pkg_base_w has 0 entries");
         assert_refused("{\"pkg_base_w\": [1, 1], \"dram_base_w\": [], "
                        "\"pkg_base_percents\": [1, 101]}",
                        "pkg_base_percents[1] is not a number from 0 to 100");
@@ -219,6 +245,54 @@ static void another_kernel_is_the_same_machine(void **state)
         assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), 0);
         assert_int_equal(load("powercap"), 0);
         assert_string_equal(loaded.kernel, "2.6.32");
+}
+
+static void what_has_changed_since_is_told(void **state)
+{
+        struct baseline then = {.governor = "powersave", .microcode = "0x10"};
+        struct baseline now = {.governor = "performance", .microcode = "0x10"};
+        char text[256];
+
+        baseline_changes(&then, &now, text, sizeof(text));
+        assert_string_equal(text, "the governor was powersave and is performance");
+        snprintf(now.microcode, sizeof(now.microcode), "0x11");
+        baseline_changes(&then, &now, text, sizeof(text));
+        assert_string_equal(text, "the governor was powersave and is performance, the microcode "
+                                  "was 0x10 and is 0x11");
+        /* what was not told has not changed */
+        then.governor[0] = now.microcode[0] = '\0';
+        baseline_changes(&then, &now, text, sizeof(text));
+        assert_string_equal(text, "");
+}
+
+static void describe(struct baseline *b, const char *text)
+{
+        FILE *cpuinfo = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+
+        assert_non_null(cpuinfo);
+        memset(b, 0x5a, sizeof(*b));
+        baseline_describe_processor(b, cpuinfo);
+        fclose(cpuinfo);
+}
+
+static void a_processor_without_a_name_is_known_by_its_numbers(void **state)
+{
+        struct baseline b;
+
+        describe(&b, "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmicrocode\t: 0x2b\n"
+                     "processor\t: 1\nmodel name\t: Another\n");
+        assert_string_equal(b.cpu_model, "Some CPU @ 2 GHz");
+        assert_string_equal(b.microcode, "0x2b");
+        describe(&b, "processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\n"
+                     "CPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n"
+                     "CPU revision\t: 1\n\nprocessor\t: 1\nCPU part\t: 0xd0d\n");
+        assert_string_equal(b.cpu_model, "CPU implementer 0x41, part 0xd0c, revision 1");
+        assert_string_equal(b.microcode, "");
+        describe(&b, "CPU implementer\t: 0x41\nCPU part\t: 0xd08\nCPU revision\t: 3\n"
+                     "Model\t\t: Raspberry Pi 4 Model B Rev 1.1\n");
+        assert_string_equal(b.cpu_model, "Raspberry Pi 4 Model B Rev 1.1");
+        describe(&b, "processor : 0\n");
+        assert_string_equal(b.cpu_model, "");
 }
 
 static void a_baseline_belongs_to_its_source(void **state)
@@ -305,6 +379,12 @@ static void a_failure_to_save_leaves_what_was_there(void **state)
         tree_write(&tree, BASELINE_FILE, "old");
         b.package_w[1] = INFINITY;
         assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), -EINVAL);
+        /* nor what would not load */
+        b.package_w[1] = 1001;
+        assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), -EINVAL);
+        assert_non_null(strstr(why, "pkg_base_w[1] is 1001, not a number from 0 to 1000"));
+        b.package_w[1] = NAN;
+        assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), -EINVAL);
         b = sample();
         snprintf(b.cpu_model, sizeof(b.cpu_model), "\xff\xfe");
         assert_int_equal(baseline_save(&b, tree.root, why, sizeof(why)), -EINVAL);
@@ -324,6 +404,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(what_is_saved_loads_back),
+                TEST(how_it_was_come_by_is_kept),
                 TEST(a_file_of_energat_is_accepted),
                 TEST(a_machine_without_dram_counters_has_none),
                 TEST(what_is_no_power_is_refused),
@@ -331,6 +412,8 @@ int main(void)
                 TEST(another_number_of_sockets_is_another_machine),
                 TEST(another_processor_is_another_machine),
                 TEST(another_kernel_is_the_same_machine),
+                TEST(what_has_changed_since_is_told),
+                TEST(a_processor_without_a_name_is_known_by_its_numbers),
                 TEST(a_baseline_belongs_to_its_source),
                 TEST(no_file_is_enoent_and_says_what_to_do),
                 TEST(what_is_no_file_is_refused),
