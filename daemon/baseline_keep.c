@@ -5,12 +5,36 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <numa.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "calibrate.h"
 #include "log.h"
+#include "memory_nodes.h"
+#include "report_json.h"
+
+void baseline_begin(struct baseline *b, const struct server *s, enum baseline_method method)
+{
+        const struct topology *t = s->topology;
+        time_t now = time(NULL);
+        struct tm utc;
+
+        *b = (struct baseline){.nsockets = sampler_accounts(s->sampler)->nsockets,
+                               .method = method};
+        baseline_describe_machine(b);
+        snprintf(b->source, sizeof(b->source), "%s", meter_source_name(sampler_meter(s->sampler)));
+        strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+        for (unsigned int i = 0; i < TOPOLOGY_MAX_SOCKETS; i++) {
+                b->package_w[i] = b->package_mad_w[i] = b->package_half_width_w[i] = NAN;
+                b->dram_w[i] = b->dram_mad_w[i] = b->dram_half_width_w[i] = NAN;
+                b->package_percent[i] = b->dram_percent[i] = NAN;
+        }
+        for (unsigned int i = 0; i < b->nsockets; i++)
+                b->dram_percent[i] = memory_nodes_percent(t, t->sockets[i], numa_node_size64);
+}
 
 struct keeping {
         struct letter letter; /* to the server, to the sampler, and back to be freed */
@@ -46,15 +70,6 @@ static void run_set(struct letter *letter)
 
 /* ---- in the server ---- */
 
-static json_t *powers_json(const double *w, unsigned int nsockets)
-{
-        json_t *array = json_array();
-
-        for (unsigned int i = 0; i < nsockets; i++)
-                json_array_append_new(array, isnan(w[i]) ? json_null() : json_real(w[i]));
-        return array;
-}
-
 static void tell(struct call *call, const struct keeping *k, const char *path)
 {
         const struct baseline *b = &k->baseline;
@@ -64,10 +79,13 @@ static void tell(struct call *call, const struct keeping *k, const char *path)
         else
                 call_reply(
                         call,
-                        json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:n, s:s}", "event", "done",
-                                  "window", (int)b->windows, "windows", (int)b->windows,
-                                  "package_w", powers_json(b->package_w, b->nsockets), "dram_w",
-                                  powers_json(b->dram_w, b->nsockets), "busy_percent",
+                        json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:n, s:s}", "event",
+                                  "done", "window", (int)b->windows, "windows", (int)b->windows,
+                                  "package_w", json_watts(b->package_w, b->nsockets), "dram_w",
+                                  json_watts(b->dram_w, b->nsockets), "package_half_width_w",
+                                  json_watts(b->package_half_width_w, b->nsockets),
+                                  "dram_half_width_w",
+                                  json_watts(b->dram_half_width_w, b->nsockets), "busy_percent",
                                   isnan(k->busy_percent) ? json_null() : json_real(k->busy_percent),
                                   "lacking", "path", path),
                         false);

@@ -9,14 +9,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "access.h"
-#include "baseline.h"
 #include "calibrate.h"
 #include "clock.h"
-#include "log.h"
-#include "regress.h"
+#include "idle_windows.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -27,9 +24,7 @@
 #define MAX_PERIOD_S      3600.0
 #define TIMER_ACCURACY_US 1000
 #define NS_PER_US         1000ull
-/* Busier than this and the median is no idle power; the tracer itself is well below. */
-#define MAX_BUSY_PERCENT 5.0
-#define BUSIEST          3
+#define BUSIEST           3
 
 struct busy_process {
         char comm[PROCESS_COMM_MAX];
@@ -44,13 +39,13 @@ struct calibration {
         struct letter take, taken; /* a copy of the sums */
         bool taking;
         double period_s;
-        unsigned int windows, window; /* the one that runs, from 0 */
+        unsigned int windows;
         bool force, have_start;
         uint64_t *sums, *sums_start; /* by the sampler, and at the window's start */
-        uint64_t now_ns, start_ns, busy_ns, busy_start_ns;
+        uint64_t now_ns, start_ns;
         struct busy_process *processes, *processes_start; /* now, and at the beginning, by pid */
         size_t nprocesses, nprocesses_start, max_processes;
-        double *package_w[TOPOLOGY_MAX_SOCKETS], *dram_w[TOPOLOGY_MAX_SOCKETS], *busy_percent;
+        struct idle_windows figures;
 };
 
 static struct calibration *calibration_of(struct letter *letter, size_t offset)
@@ -62,11 +57,7 @@ static void calibration_free(struct calibration *k)
 {
         k->server->calibration = NULL;
         sd_event_source_disable_unref(k->timer);
-        for (unsigned int i = 0; i < TOPOLOGY_MAX_SOCKETS; i++) {
-                free(k->package_w[i]);
-                free(k->dram_w[i]);
-        }
-        free(k->busy_percent);
+        idle_windows_deinit(&k->figures);
         free(k->sums);
         free(k->sums_start);
         free(k->processes);
@@ -141,9 +132,6 @@ static void run_take(struct letter *letter)
         k->nprocesses = 0;
         note_ended(ps, k);
         processes_each(ps, note_busy, k);
-        k->busy_ns = 0;
-        for (unsigned int slot = 0; slot <= a->nslots; slot++)
-                k->busy_ns += *busy_sum(a, k->sums, slot);
         mailbox_push(&k->server->mailbox, &k->taken);
 }
 
@@ -163,55 +151,16 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- figures ---- */
 
-/* Median, and median absolute deviation; NAN when a window has none. */
-static void robust(double *values, unsigned int n, double *middle, double *mad)
-{
-        for (unsigned int i = 0; i < n; i++) {
-                if (isnan(values[i])) {
-                        *middle = *mad = NAN;
-                        return;
-                }
-        }
-        *middle = regress_median(values, n);
-        for (unsigned int i = 0; i < n; i++)
-                values[i] = fabs(values[i] - *middle);
-        *mad = regress_median(values, n);
-}
-
 /* Power of each socket over the window that ended now. */
-static void window_powers(struct calibration *k)
-{
-        const struct accounts *a = sampler_accounts(k->server->sampler);
-        double s = (double)(k->now_ns - k->start_ns) / NS_PER_S;
-        unsigned int ncpus = 0;
-
-        for (unsigned int i = 0; i < a->nsockets; i++)
-                k->package_w[i][k->window] = k->dram_w[i][k->window] = NAN;
-        for (unsigned int i = 0; i < a->n; i++) {
-                double *w = (a->all[i].kind == ENERGY_PACKAGE ? k->package_w
-                                                              : k->dram_w)[a->all[i].socket] +
-                            k->window;
-                uint64_t uj = *account_sum(a, k->sums, SUM_ENERGY_UJ, i) -
-                              *account_sum(a, k->sums_start, SUM_ENERGY_UJ, i);
-
-                if (*account_sum(a, k->sums, SUM_UNKNOWN_NS, i) !=
-                    *account_sum(a, k->sums_start, SUM_UNKNOWN_NS, i))
-                        continue; /* not read all the time: no figure */
-                *w = (isnan(*w) ? 0 : *w) + (double)uj / 1e6 / s;
-        }
-        for (unsigned int cpu = 0; cpu < k->server->topology->ncpus; cpu++)
-                ncpus += k->server->topology->cpus[cpu].online;
-        k->busy_percent[k->window] = 100 * (double)(k->busy_ns - k->busy_start_ns) / NS_PER_S / s /
-                                     (ncpus ? ncpus : 1);
-}
-
-static json_t *powers_json(double *const w[], unsigned int nsockets, unsigned int window)
+static json_t *powers_json(const struct calibration *k, enum energy_kind kind)
 {
         json_t *array = json_array();
 
-        for (unsigned int i = 0; i < nsockets; i++)
-                json_array_append_new(array,
-                                      isnan(w[i][window]) ? json_null() : json_real(w[i][window]));
+        for (unsigned int i = 0; i < k->figures.accounts->nsockets; i++) {
+                double w = idle_windows_power_w(&k->figures, kind, i);
+
+                json_array_append_new(array, json_number_if(!isnan(w), w));
+        }
         return array;
 }
 
@@ -251,8 +200,20 @@ static void sort_by_use(struct calibration *k)
         qsort(now, k->nprocesses, sizeof(*now), by_cpu_time);
 }
 
-static void refuse_busy(struct calibration *k, double busy_percent)
+/* The first socket that is not at rest; -1: all are. */
+static int busy_socket(struct calibration *k)
 {
+        for (unsigned int i = 0; i < k->figures.accounts->nsockets; i++)
+                if (idle_windows_busy_cpus(&k->figures, i) > idle_windows_allowed(&k->figures, i))
+                        return (int)i;
+        return -1;
+}
+
+static void refuse_busy(struct calibration *k, unsigned int socket)
+{
+        double busy = idle_windows_busy_cpus(&k->figures, socket);
+        double allowed = idle_windows_allowed(&k->figures, socket);
+        double busy_percent = 100 * busy / fmax(1, k->figures.ncpus[socket]);
         double total_s = k->period_s * k->windows;
         struct call *call = k->call;
         json_t *names = json_array();
@@ -271,9 +232,9 @@ static void refuse_busy(struct calibration *k, double busy_percent)
                 json_array_append_new(names, json_name(text));
         }
         snprintf(reason, sizeof(reason),
-                 "the machine is not idle: its CPUs are %.1f %% busy (at most %.0f %%); stop what "
-                 "runs, or measure all the same with --force",
-                 busy_percent, MAX_BUSY_PERCENT);
+                 "the machine is not idle: of the %u CPUs of socket %d, %.2f are busy (at most "
+                 "%.2f); stop what runs, or measure all the same with --force",
+                 k->figures.ncpus[socket], k->server->topology->sockets[socket], busy, allowed);
         calibration_end(k);
         call_error(call, "io.energat.Busy",
                    json_pack("{s:f, s:o, s:s}", "busy_percent", busy_percent, "processes", names,
@@ -282,42 +243,38 @@ static void refuse_busy(struct calibration *k, double busy_percent)
 
 /* ---- the end ---- */
 
-static void describe(struct calibration *k, struct baseline *b, double *busy_percent)
+/* What has no figure must not take the place of a file that may have one. */
+static void refuse_unread(struct calibration *k, unsigned int account)
 {
-        const struct accounts *a = sampler_accounts(k->server->sampler);
-        time_t now = time(NULL);
-        struct tm utc;
+        const struct domain *domains;
+        char reason[256];
 
-        *b = (struct baseline){
-                .nsockets = a->nsockets, .period_s = k->period_s, .windows = k->windows};
-        baseline_describe_machine(b);
-        snprintf(b->source, sizeof(b->source), "%s",
-                 meter_source_name(sampler_meter(k->server->sampler)));
-        strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-        *busy_percent = regress_median(k->busy_percent, k->windows);
-        for (unsigned int i = 0; i < a->nsockets; i++) {
-                robust(k->package_w[i], k->windows, &b->package_w[i], &b->package_mad_w[i]);
-                robust(k->dram_w[i], k->windows, &b->dram_w[i], &b->dram_mad_w[i]);
-                b->package_percent[i] = *busy_percent;
-                b->dram_percent[i] = NAN;
-        }
+        (void)meter_domains(sampler_meter(k->server->sampler), &domains);
+        snprintf(reason, sizeof(reason),
+                 "%s could not be read all the time in any of %u windows: nothing was changed; see "
+                 "'energat --check'",
+                 domains[k->figures.accounts->all[account].domain].label, k->windows);
+        fail(k, reason);
 }
 
 static void finish(struct calibration *k)
 {
         struct call *call = k->call;
+        double busy_percent = idle_windows_median_percent(&k->figures);
         struct baseline b;
-        double busy_percent;
+        int unread, busy = busy_socket(k);
 
-        describe(k, &b, &busy_percent);
-        for (unsigned int i = 0; i < b.nsockets; i++) {
-                if (isnan(b.package_w[i])) {
-                        fail(k, "a package could not be read all the time; see 'energat --check'");
-                        return;
-                }
+        baseline_begin(&b, k->server, BASELINE_IDLE);
+        b.period_s = k->period_s;
+        b.windows = k->windows;
+        idle_windows_base(&k->figures, &b);
+        unread = idle_windows_unread(&k->figures, &b);
+        if (unread >= 0) {
+                refuse_unread(k, (unsigned int)unread);
+                return;
         }
-        if (busy_percent > MAX_BUSY_PERCENT && !k->force) {
-                refuse_busy(k, busy_percent);
+        if (busy >= 0 && !k->force) {
+                refuse_busy(k, (unsigned int)busy);
                 return;
         }
         calibration_end(k);
@@ -337,14 +294,30 @@ static int next_window(struct calibration *k)
         memcpy(k->sums_start, k->sums,
                sampler_accounts(k->server->sampler)->nsums * sizeof(uint64_t));
         k->start_ns = k->now_ns;
-        k->busy_start_ns = k->busy_ns;
         return take_after(k, (uint64_t)(k->period_s * 1e6));
+}
+
+static void tell_window(struct calibration *k)
+{
+        unsigned int nsockets = k->figures.accounts->nsockets;
+        double unknown[TOPOLOGY_MAX_SOCKETS];
+
+        for (unsigned int i = 0; i < nsockets; i++)
+                unknown[i] = NAN;
+        call_reply(k->call,
+                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:f, s:n, s:n}", "event",
+                             "window", "window", (int)k->figures.n, "windows", (int)k->windows,
+                             "package_w", powers_json(k, ENERGY_PACKAGE), "dram_w",
+                             powers_json(k, ENERGY_DRAM), "package_half_width_w",
+                             json_watts(unknown, nsockets), "dram_half_width_w",
+                             json_watts(unknown, nsockets), "busy_percent",
+                             idle_windows_busy_percent(&k->figures), "lacking", "path"),
+                   true);
 }
 
 static void on_taken(struct letter *letter)
 {
         struct calibration *k = calibration_of(letter, offsetof(struct calibration, taken));
-        const struct accounts *a = sampler_accounts(k->server->sampler);
         int r;
 
         k->taking = false;
@@ -359,23 +332,14 @@ static void on_taken(struct letter *letter)
                                 fail(k, strerror(-r));
                         return;
                 }
-                window_powers(k);
-                k->window++;
+                idle_windows_add(&k->figures, k->sums, k->sums_start,
+                                 (double)(k->now_ns - k->start_ns) / NS_PER_S);
                 if (k->call->more) {
-                        call_reply(k->call,
-                                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:f, s:n, s:n}", "event",
-                                             "window", "window", (int)k->window, "windows",
-                                             (int)k->windows, "package_w",
-                                             powers_json(k->package_w, a->nsockets, k->window - 1),
-                                             "dram_w",
-                                             powers_json(k->dram_w, a->nsockets, k->window - 1),
-                                             "busy_percent", k->busy_percent[k->window - 1],
-                                             "lacking", "path"),
-                                   true);
+                        tell_window(k);
                         if (!k->server->calibration) /* the peer was dropped, and k with it */
                                 return;
                 }
-                if (k->window == k->windows) {
+                if (k->figures.n == k->windows) {
                         finish(k);
                         return;
                 }
@@ -393,6 +357,7 @@ static void on_taken(struct letter *letter)
                 fail(k, strerror(-r));
 }
 
+/* An optional number; absent and null leave what is in `value`.  false: it is there and none. */
 static bool get_positive(const json_t *parameters, const char *name, double most, double *value)
 {
         const json_t *v = json_object_get(parameters, name);
@@ -419,27 +384,21 @@ static bool get_bool(const json_t *parameters, const char *name, bool *value)
 static int allocate(struct calibration *k)
 {
         const struct accounts *a = sampler_accounts(k->server->sampler);
-        bool good;
 
         k->max_processes = 65536;
         k->sums = calloc(a->nsums, sizeof(*k->sums));
         k->sums_start = calloc(a->nsums, sizeof(*k->sums_start));
-        k->busy_percent = calloc(k->windows, sizeof(*k->busy_percent));
         k->processes = calloc(k->max_processes, sizeof(*k->processes));
         k->processes_start = calloc(k->max_processes, sizeof(*k->processes));
-        good = k->processes_start && k->sums && k->sums_start && k->busy_percent && k->processes;
-        for (unsigned int i = 0; i < a->nsockets; i++) {
-                k->package_w[i] = calloc(k->windows, sizeof(double));
-                k->dram_w[i] = calloc(k->windows, sizeof(double));
-                good = good && k->package_w[i] && k->dram_w[i];
-        }
-        return good ? 0 : -ENOMEM;
+        if (!k->processes_start || !k->sums || !k->sums_start || !k->processes)
+                return -ENOMEM;
+        return idle_windows_init(&k->figures, a, k->server->topology, k->windows);
 }
 
 void method_calibrate(struct call *call)
 {
         struct server *s = call->server;
-        double period_s = DEFAULT_PERIOD_S, windows = DEFAULT_WINDOWS;
+        double period_s = NAN, windows = DEFAULT_WINDOWS;
         bool force = false, online = false;
         struct calibration *k;
         struct denial denial;
@@ -477,9 +436,7 @@ void method_calibrate(struct call *call)
                 return;
         }
         if (online) {
-                calibrate_online(call, json_object_get(call->parameters, "period_s")
-                                               ? period_s
-                                               : ONLINE_DEFAULT_S);
+                calibrate_online(call, isnan(period_s) ? ONLINE_DEFAULT_S : period_s);
                 return;
         }
         if (s->calibration) {
@@ -496,7 +453,7 @@ void method_calibrate(struct call *call)
         s->calibration = k;
         k->server = s;
         k->call = call;
-        k->period_s = period_s;
+        k->period_s = isnan(period_s) ? DEFAULT_PERIOD_S : period_s;
         k->windows = (unsigned int)windows;
         k->force = force;
         k->take.deliver = run_take;

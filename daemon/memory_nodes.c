@@ -2,6 +2,7 @@
 #include "memory_nodes.h"
 
 #include <limits.h>
+#include <math.h>
 
 /* The node with CPUs that is nearest to `node`, which may be itself; -1: there is none. */
 static int nearest_with_cpus(const struct topology *t, int node, int (*distance)(int, int))
@@ -72,4 +73,23 @@ bool memory_nodes_add(const struct memory_nodes *m, unsigned int node, uint64_t 
                 amount -= part;
         }
         return true;
+}
+
+double memory_nodes_percent(const struct topology *topology, int socket,
+                            long long (*node_size)(int node, long long *available))
+{
+        long long used = 0, all = 0;
+
+        for (int node = 0; node <= topology->max_node; node++) {
+                long long available = 0, size = -1;
+
+                for (unsigned int i = 0; i < topology->nslots && size < 0; i++)
+                        if (topology->slots[i].socket == socket && topology->slots[i].node == node)
+                                size = node_size(node, &available);
+                if (size < available)
+                        continue;
+                used += size - available;
+                all += size;
+        }
+        return all > 0 ? 100 * (double)used / (double)all : NAN;
 }

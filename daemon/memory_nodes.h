@@ -27,6 +27,14 @@ struct memory_nodes {
 void memory_nodes_init(struct memory_nodes *m, unsigned int nnodes, const struct accounts *accounts,
                        const struct topology *topology, int (*distance)(int from, int to));
 
+/*
+ * Percent of the memory at a socket (its physical_package_id) that is in use, of all nodes with
+ * CPUs of it; NAN: nodes do not tell.  node_size: bytes of a node and how many are free, or
+ * negative, as numa_node_size64() tells them.
+ */
+double memory_nodes_percent(const struct topology *topology, int socket,
+                            long long (*node_size)(int node, long long *available));
+
 /* Add an amount (pages, bytes) that is on `node` to the accounts it is behind.  false: there is
  * none. */
 bool memory_nodes_add(const struct memory_nodes *m, unsigned int node, uint64_t amount,

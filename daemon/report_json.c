@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report_json.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -20,6 +21,15 @@ json_t *json_joules(bool known, uint64_t uj)
 json_t *json_number_if(bool known, double value)
 {
         return known ? json_real(value) : json_null();
+}
+
+json_t *json_watts(const double *w, unsigned int nsockets)
+{
+        json_t *array = json_array();
+
+        for (unsigned int i = 0; i < nsockets; i++)
+                json_array_append_new(array, json_number_if(!isnan(w[i]), w[i]));
+        return array;
 }
 
 json_t *json_name(const char *name)

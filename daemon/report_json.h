@@ -34,5 +34,7 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
 /* Numbers that may not be known, and are null then */
 json_t *json_joules(bool known, uint64_t uj);
 json_t *json_number_if(bool known, double value);
+/* By socket; NAN: not known */
+json_t *json_watts(const double *w, unsigned int nsockets);
 /* A process's name: any bytes, cut at 15.  What is no UTF-8 is shown as '?'. */
 json_t *json_name(const char *name);

@@ -98,3 +98,12 @@ one_fault eio "cannot be read|has gone" tick
 one_fault vanish "has gone" tick
 one_fault stuck "has not moved" 5
 one_fault reset "went back" tick
+
+# A calibration that lacks a domain is none, and does not take the place of one that has it.
+before=$(cat "$RIG/state/baseline_power.json")
+rig_control eio "$DRAM"
+rig_run --basepower --base-period 0.2 --windows 2 --force >"$RIG/out" 2>"$RIG/err" </dev/null
+check "without its dram counter the machine is not calibrated" equal "$?" 1
+check "which is said" matches "$(cat "$RIG/err")" 'dram could not be read all the time.*nothing was changed'
+check "and the baseline is as it was" equal "$(cat "$RIG/state/baseline_power.json")" "$before"
+rig_control heal "$DRAM"

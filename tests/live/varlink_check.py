@@ -433,6 +433,11 @@ def calibrate_online(daemon):
         require(failed.error == f"{NAME}.Failed", str(failed))
         daemon.interface.check(daemon.interface.errors["Failed"], failed.parameters, failed.error)
     require(windows > 0, "Calibrate: no reply before the last")
+    # null is as absent, and not the period of a window on the idle machine
+    other = daemon.another()
+    other.send("Calibrate", {"online": True, "period_s": None}, more=True)
+    reply, continues = other.receive("Calibrate")
+    require(reply["windows"] == 120 or not continues, str(reply))
 
 
 def busy(daemon):

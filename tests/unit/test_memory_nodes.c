@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 #include "memory_nodes.h"
@@ -111,6 +112,33 @@ static void without_numa_all_memory_is_behind_all_domains(void **state)
         assert_int_equal(amounts[0], 5);
 }
 
+/* Node 0: 3/4 of 8 GiB in use; 1: 1/4 of 4 GiB; 2: not told */
+static long long node_size(int node, long long *available)
+{
+        static const long long gib[] = {8, 4}, available_gib[] = {2, 3};
+
+        if (node > 1)
+                return -1;
+        *available = available_gib[node] << 30;
+        return gib[node] << 30;
+}
+
+static void memory_in_use_at_a_socket_is_that_of_all_its_nodes(void **state)
+{
+        (void)state;
+        slot(0, 5, 0);
+        slot(0, 5, 1); /* a node of two dies is one node */
+        slot(1, 5, 1);
+        slot(1, 6, 0);
+        slot(2, 7, 0);
+        slot(-1, 8, 0);
+        topology.max_node = 2;
+        assert_true(fabs(memory_nodes_percent(&topology, 5, node_size) - 100 * 7.0 / 12) < 1e-9);
+        assert_true(fabs(memory_nodes_percent(&topology, 6, node_size) - 25) < 1e-9);
+        assert_true(isnan(memory_nodes_percent(&topology, 7, node_size)));
+        assert_true(isnan(memory_nodes_percent(&topology, 8, node_size)));
+}
+
 int main(void)
 {
 #define TEST(claim) cmocka_unit_test_setup(claim, setup)
@@ -119,6 +147,7 @@ int main(void)
                 TEST(dies_with_nodes_of_their_own_have_their_own_memory),
                 TEST(dies_of_one_node_share_its_memory_and_nothing_is_lost),
                 TEST(without_numa_all_memory_is_behind_all_domains),
+                TEST(memory_in_use_at_a_socket_is_that_of_all_its_nodes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
