@@ -58,12 +58,13 @@ static double sum_watts(const json_t *reply, const char *key)
 static void show_progress(const json_t *reply)
 {
         const char *back = "\r\033[K"; /* the same line again, cleared */
-        char package[TEXT_NUMBER_MAX], dram[TEXT_NUMBER_MAX];
+        char package[TEXT_NUMBER_MAX], dram[TEXT_NUMBER_MAX], width[TEXT_NUMBER_MAX];
 
         if (report_string(reply, "lacking")[0]) {
-                fprintf(stderr, "%s%lld s of %lld: base power %s so far, needs %s", back,
+                fprintf(stderr, "%s%lld s of %lld: base power %s +- %s so far, needs %s", back,
                         report_integer(reply, "window"), report_integer(reply, "windows"),
                         text_quantity(package, sum_watts(reply, "package_w"), "W"),
+                        text_quantity(width, sum_watts(reply, "package_half_width_w"), "W"),
                         report_string(reply, "lacking"));
                 fflush(stderr);
                 return;
@@ -76,11 +77,13 @@ static void show_progress(const json_t *reply)
         fflush(stderr);
 }
 
-static void print_watts(const char *domain, double value)
+static void print_watts(const char *domain, double value, double half_width)
 {
-        char text[TEXT_NUMBER_MAX];
+        char text[TEXT_NUMBER_MAX], width[TEXT_NUMBER_MAX];
 
         printf("   %s %s", domain, isnan(value) ? "not measured" : text_quantity(text, value, "W"));
+        if (!isnan(half_width))
+                printf(" +- %s", text_quantity(width, half_width, "W"));
 }
 
 static void print_result(const json_t *reply)
@@ -88,15 +91,17 @@ static void print_result(const json_t *reply)
         size_t sockets = json_array_size(json_object_get(reply, "package_w"));
 
         if (isnan(report_number(reply, NULL, "busy_percent")))
-                puts("power of the idle machine, told from the machine in use");
+                puts("power of the idle machine, told from the machine in use (95 % confidence)");
         else
                 printf("power of the idle machine, %lld windows, CPUs %.1f %% busy meanwhile\n",
                        report_integer(reply, "windows"),
                        report_number(reply, NULL, "busy_percent"));
         for (size_t i = 0; i < sockets; i++) {
                 printf("  socket %zu", i);
-                print_watts("package", watts(reply, "package_w", i));
-                print_watts("dram", watts(reply, "dram_w", i));
+                print_watts("package", watts(reply, "package_w", i),
+                            watts(reply, "package_half_width_w", i));
+                print_watts("dram", watts(reply, "dram_w", i),
+                            watts(reply, "dram_half_width_w", i));
                 putchar('\n');
         }
         if (report_string(reply, "path")[0]) {
@@ -163,8 +168,13 @@ const struct command command_basepower = {
                    OPTION_FORCE | OPTION_RAPL_PERIOD | OPTION_ONLINE,
         .usage = "basepower [--base-period S] [--windows N] [--force | --online]",
         .summary = "measure the idle machine's power, and keep it",
-        .details = "The machine should be idle meanwhile.  For root and members of group energat.\n"
-                   "The same as energat --basepower.\n",
+        .details =
+                "The machine should be idle meanwhile: on no socket more than a twentieth of the\n"
+                "CPUs busy, nor more than half a CPU.  With --online it need not be: base power "
+                "is\n"
+                "told from how power goes with use, and kept when it can be trusted, within\n"
+                "--base-period (120 s).  For root and members of group energat.\n"
+                "The same as energat --basepower.\n",
         .example = "  energat basepower                    now, on an idle machine\n"
                    "  energat basepower --online           told from the machine in use\n",
         .run = basepower,

@@ -10,6 +10,7 @@
 
 #include "calibrate.h"
 #include "learn.h"
+#include "report_json.h"
 
 #define STEP_US     1000000ull
 #define ACCURACY_US 10000
@@ -32,48 +33,81 @@ static void on_gone(struct call *call)
         call_free(call);
 }
 
-static json_t *learned_json(const struct learned *state)
+/* Would keeping `b` take away what is known of dram? */
+static bool loses_dram(const struct server *s, const struct baseline *b)
 {
-        json_t *array = json_array();
+        for (unsigned int i = 0; s->baseline && i < b->nsockets; i++)
+                if (isnan(b->dram_w[i]) && !isnan(s->baseline->dram_w[i]))
+                        return true;
+        return false;
+}
 
-        json_array_append_new(array, isnan(state->base_w) ? json_null() : json_real(state->base_w));
-        return array;
+/* The time is over. */
+static void end(struct online *o, const struct learned *all)
+{
+        struct call *call = o->call;
+        struct server *s = call->server;
+        const struct domain *domains;
+        struct learned packages;
+        struct baseline b;
+        char reason[512];
+
+        learner_state(s->learner, false, &packages);
+        learner_baseline(s->learner, true, &b);
+        online_free(o);
+        if (packages.trusted && !loses_dram(s, &b)) { /* dram goes on being learned */
+                baseline_keep(call, &b, NAN);
+                return;
+        }
+        (void)meter_domains(sampler_meter(s->sampler), &domains);
+        snprintf(reason, sizeof(reason),
+                 "base power cannot be told from the machine in use yet, and nothing was changed: "
+                 "%s needs %s",
+                 domains[sampler_accounts(s->sampler)->all[all->account].domain].label,
+                 all->lacking);
+        call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", reason));
+}
+
+static void tell_progress(struct online *o, const char *lacking)
+{
+        struct server *s = o->call->server;
+        struct baseline b;
+
+        learner_baseline(s->learner, false, &b);
+        call_reply(o->call,
+                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:n, s:s?, s:n}", "event",
+                             "window", "window", (int)o->step, "windows", (int)o->steps,
+                             "package_w", json_watts(b.package_w, b.nsockets), "dram_w",
+                             json_watts(b.dram_w, b.nsockets), "package_half_width_w",
+                             json_watts(b.package_half_width_w, b.nsockets), "dram_half_width_w",
+                             json_watts(b.dram_half_width_w, b.nsockets), "busy_percent", "lacking",
+                             lacking, "path"),
+                   true);
 }
 
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 {
         struct online *o = userdata;
         struct call *call = o->call;
-        struct server *s = call->server;
         struct learned state;
         struct baseline b;
 
-        learner_state(s->learner, &state);
+        learner_state(call->server->learner, true, &state);
         o->step++;
-        if (state.trusted && learner_baseline(s->learner, &b)) {
+        if (state.trusted) {
+                learner_baseline(call->server->learner, true, &b);
                 online_free(o);
                 baseline_keep(call, &b, NAN);
                 return 0;
         }
         if (o->step >= o->steps) {
-                char reason[256];
-
-                snprintf(reason, sizeof(reason),
-                         "base power cannot be told from the machine in use yet: it needs %s",
-                         state.lacking);
-                online_free(o);
-                call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", reason));
+                end(o, &state);
                 return 0;
         }
         sd_event_source_set_time(timer, usec + STEP_US);
         sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
         if (call->more)
-                call_reply(call,
-                           json_pack("{s:s, s:i, s:i, s:o, s:[n], s:n, s:s?, s:n}", "event",
-                                     "window", "window", (int)o->step, "windows", (int)o->steps,
-                                     "package_w", learned_json(&state), "dram_w", "busy_percent",
-                                     "lacking", state.lacking, "path"),
-                           true);
+                tell_progress(o, state.lacking);
         return 0;
 }
 

@@ -3,26 +3,17 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "calibrate.h"
 #include "clock.h"
+#include "learn_points.h"
 #include "log.h"
-#include "regress.h"
 
-#define POINTS      240 /* two minutes */
-#define FIT_EVERY   10  /* points */
-#define ACCURACY_US 10000
-
-struct domain_points {
-        double x[POINTS], y[POINTS]; /* busy CPUs, W */
-        size_t n, next;
-        struct line_fit fit;
-        bool fitted;
-        unsigned int ncpus; /* behind it */
-};
+#define FIT_EVERY     10  /* points: as long as there is nothing that is in force */
+#define REFRESH_EVERY 120 /* when there is: a minute */
+#define ACCURACY_US   10000
 
 struct learner {
         struct server *server;
@@ -31,9 +22,8 @@ struct learner {
         bool waiting, closing, have_before;
         uint64_t *sums, *before;
         uint64_t now_ns, before_ns;
-        unsigned int naccounts, since_fit;
-        bool fit_due;                  /* there are points that the lines were not fitted to */
-        struct domain_points *domains; /* by account */
+        unsigned int since_fit;
+        struct learn_points *points;
         bool in_force;
 };
 
@@ -47,7 +37,7 @@ static void really_free(struct learner *l)
         sd_event_source_disable_unref(l->timer);
         free(l->sums);
         free(l->before);
-        free(l->domains);
+        learn_points_free(l->points);
         free(l);
 }
 
@@ -62,105 +52,42 @@ static void run_take(struct letter *letter)
         mailbox_push(&l->server->mailbox, &l->taken);
 }
 
-static void point_add(struct learner *l, unsigned int i)
-{
-        const struct accounts *a = sampler_accounts(l->server->sampler);
-        struct domain_points *d = &l->domains[i];
-        double s = (double)(l->now_ns - l->before_ns) / NS_PER_S;
-
-        if (*account_sum(a, l->sums, SUM_UNKNOWN_NS, i) !=
-            *account_sum(a, l->before, SUM_UNKNOWN_NS, i))
-                return;
-        d->x[d->next] = (double)(account_time_ns(&a->all[i], busy_sum(a, l->sums, 0), a->nslots) -
-                                 account_time_ns(&a->all[i], busy_sum(a, l->before, 0),
-                                                 a->nslots)) /
-                        NS_PER_S / s;
-        d->y[d->next] = (double)(*account_sum(a, l->sums, SUM_ENERGY_UJ, i) -
-                                 *account_sum(a, l->before, SUM_ENERGY_UJ, i)) /
-                        1e6 / s;
-        d->next = (d->next + 1) % POINTS;
-        if (d->n < POINTS)
-                d->n++;
-}
-
-static const char *lacking(const struct domain_points *d)
-{
-        if (d->n < LEARN_MIN_POINTS || !d->fitted)
-                return "more time";
-        if (d->fit.x_high - d->fit.x_low < LEARN_MIN_SPREAD * d->ncpus)
-                return "a load that varies more";
-        if (!(d->fit.intercept > 0))
-                return "a load to which power is in proportion";
-        if (d->fit.half_width > LEARN_MAX_WIDTH * d->fit.intercept)
-                return "a narrower confidence interval";
-        return NULL;
-}
-
-static void fit_all(struct learner *l)
-{
-        l->fit_due = false;
-        for (unsigned int i = 0; i < l->naccounts; i++) {
-                struct domain_points *d = &l->domains[i];
-
-                d->fitted = regress_line(&d->fit, d->x, d->y, d->n) == 0;
-        }
-}
-
-void learner_state(struct learner *l, struct learned *state)
+void learner_state(struct learner *l, bool dram, struct learned *state)
 {
         const struct accounts *a = sampler_accounts(l->server->sampler);
 
-        if (l->fit_due)
-                fit_all(l);
+        learn_points_fit(l->points);
         *state = (struct learned){.trusted = true, .base_w = NAN, .half_width_w = NAN};
-        for (unsigned int i = 0; i < l->naccounts; i++) {
-                const struct domain_points *d = &l->domains[i];
-                const char *missing = lacking(d);
-
-                if (a->all[i].kind != ENERGY_PACKAGE)
+        for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
+                if (kind == ENERGY_DRAM && !dram)
                         continue;
-                if (missing && state->trusted) {
-                        state->trusted = false;
-                        state->lacking = missing;
-                }
-                if (d->fitted && !(state->half_width_w > d->fit.half_width)) {
-                        state->base_w = d->fit.intercept;
-                        state->half_width_w = d->fit.half_width;
+                for (unsigned int i = 0; i < a->n; i++) {
+                        const struct base_fit *fit = learn_points_of(l->points, i);
+                        const char *missing = learn_points_lacking(l->points, i);
+
+                        if (a->all[i].kind != kind)
+                                continue;
+                        if (missing && state->trusted) {
+                                state->trusted = false;
+                                state->lacking = missing;
+                                state->account = i;
+                        }
+                        if (kind == ENERGY_PACKAGE && fit &&
+                            !(state->half_width_w > fit->half_width_w)) {
+                                state->base_w = fit->base_w;
+                                state->half_width_w = fit->half_width_w;
+                        }
                 }
         }
 }
 
-bool learner_baseline(struct learner *l, struct baseline *b)
+void learner_baseline(struct learner *l, bool trusted, struct baseline *b)
 {
-        const struct accounts *a = sampler_accounts(l->server->sampler);
-        time_t now = time(NULL);
-        struct learned state;
-        struct tm utc;
-
-        learner_state(l, &state);
-        if (!state.trusted)
-                return false;
-        *b = (struct baseline){.nsockets = a->nsockets,
-                               .period_s = (double)LEARN_PERIOD_NS / NS_PER_S,
-                               .windows = (unsigned int)l->domains[0].n};
-        baseline_describe_machine(b);
-        snprintf(b->source, sizeof(b->source), "%s",
-                 meter_source_name(sampler_meter(l->server->sampler)));
-        strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-        for (unsigned int i = 0; i < a->nsockets; i++) {
-                b->package_w[i] = b->package_mad_w[i] = b->package_percent[i] = NAN;
-                b->dram_w[i] = b->dram_mad_w[i] = b->dram_percent[i] = NAN;
-        }
-        for (unsigned int i = 0; i < l->naccounts; i++) {
-                const struct domain_points *d = &l->domains[i];
-                double *w = (a->all[i].kind == ENERGY_PACKAGE ? b->package_w : b->dram_w) +
-                            a->all[i].socket;
-
-                if (lacking(d)) /* dram alone can still be learning */
-                        continue;
-                *w = (isnan(*w) ? 0 : *w) + d->fit.intercept;
-        }
-        return true;
+        learn_points_fit(l->points);
+        baseline_begin(b, l->server, BASELINE_ONLINE);
+        b->period_s = (double)LEARN_PERIOD_NS / NS_PER_S;
+        b->windows = (unsigned int)learn_points_count(l->points, 0);
+        learn_points_base(l->points, trusted, b);
 }
 
 /* ---- in the main thread ---- */
@@ -185,29 +112,63 @@ static void run_set(struct letter *letter)
         mailbox_push(&n->server->mailbox, &n->letter);
 }
 
-/* Use what has been learned, unless there is a calibration. */
-static void put_in_force(struct learner *l)
+/* Dram of a baseline that was learned may have been left out, because it was not to be trusted
+ * then. */
+static bool fill_in_dram(struct baseline *b, const struct baseline *learned)
 {
-        struct learned_letter *n;
+        bool filled = false;
+
+        for (unsigned int i = 0; i < b->nsockets; i++) {
+                if (!isnan(b->dram_w[i]) || isnan(learned->dram_w[i]))
+                        continue;
+                b->dram_w[i] = learned->dram_w[i];
+                filled = true;
+        }
+        return filled;
+}
+
+/* What there is to put in force.  false: nothing that is not in force already. */
+static bool is_news(struct learner *l, struct baseline *b)
+{
+        const struct baseline *kept = l->server->baseline;
+        struct baseline learned;
         struct learned state;
 
-        if (l->server->baseline)
-                return;
-        n = calloc(1, sizeof(*n));
-        if (!n)
-                return;
-        if (!learner_baseline(l, &n->baseline)) {
-                free(n);
-                return;
+        if (kept && kept->method != BASELINE_ONLINE)
+                return false;
+        learner_baseline(l, true, &learned);
+        if (kept) {
+                *b = *kept;
+                return fill_in_dram(b, &learned);
         }
-        learner_state(l, &state);
+        learner_state(l, false, &state);
+        if (!state.trusted)
+                return false;
         if (!l->in_force)
                 log_notice("base power learned from the machine in use: %.2f W +- %.2f W",
                            state.base_w, state.half_width_w);
         l->in_force = true;
+        *b = learned;
+        return true;
+}
+
+/* Use what has been learned, unless there is a calibration. */
+static void put_in_force(struct learner *l)
+{
+        struct learned_letter *n = calloc(1, sizeof(*n));
+
+        if (!n || !is_news(l, &n->baseline)) {
+                free(n);
+                return;
+        }
         n->server = l->server;
         n->letter.deliver = run_set;
         sampler_post(l->server->sampler, &n->letter);
+}
+
+static unsigned int pace(const struct learner *l)
+{
+        return l->in_force || l->server->baseline ? REFRESH_EVERY : FIT_EVERY;
 }
 
 static void on_taken(struct letter *letter)
@@ -221,17 +182,15 @@ static void on_taken(struct letter *letter)
                 return;
         }
         if (l->have_before && l->now_ns > l->before_ns)
-                for (unsigned int i = 0; i < l->naccounts; i++)
-                        point_add(l, i);
+                learn_points_add(l->points, l->sums, l->before,
+                                 (double)(l->now_ns - l->before_ns) / NS_PER_S);
         l->have_before = true;
         l->before = l->sums;
         l->sums = before;
         l->before_ns = l->now_ns;
-        if (++l->since_fit >= FIT_EVERY) {
+        if (++l->since_fit >= pace(l)) {
                 l->since_fit = 0;
-                l->fit_due = true; /* sorting some ten thousand slopes: when somebody asks */
-                if (!l->server->baseline)
-                        put_in_force(l);
+                put_in_force(l);
         }
 }
 
@@ -259,9 +218,11 @@ const char *server_baseline(const struct server *s, const char **lacking)
                 return s->baseline->method == BASELINE_ONLINE ? "learned" : "measured";
         if (!s->learner)
                 return "none";
-        learner_state(s->learner, &state);
+        if (s->learner->in_force)
+                return "learned";
+        learner_state(s->learner, false, &state);
         *lacking = state.lacking;
-        return s->learner->in_force ? "learned" : "learning";
+        return "learning";
 }
 
 int learner_new(struct learner **ret, struct server *server)
@@ -274,22 +235,13 @@ int learner_new(struct learner **ret, struct server *server)
         if (!l)
                 return -ENOMEM;
         l->server = server;
-        l->naccounts = a->n;
         l->take.deliver = run_take;
         l->taken.deliver = on_taken;
         l->sums = calloc(a->nsums, sizeof(*l->sums));
         l->before = calloc(a->nsums, sizeof(*l->before));
-        l->domains = calloc(a->n, sizeof(*l->domains));
-        if (!l->sums || !l->before || !l->domains) {
-                really_free(l);
-                return -ENOMEM;
-        }
-        for (unsigned int i = 0; i < a->n; i++)
-                for (unsigned int cpu = 0; cpu < server->topology->ncpus; cpu++)
-                        l->domains[i].ncpus +=
-                                server->topology->cpus[cpu].slot >= 0 &&
-                                (a->all[i].slots >> server->topology->cpus[cpu].slot & 1);
-        r = sd_event_now(server->event, CLOCK_MONOTONIC, &now);
+        r = l->sums && l->before ? learn_points_new(&l->points, a, server->topology) : -ENOMEM;
+        if (r >= 0)
+                r = sd_event_now(server->event, CLOCK_MONOTONIC, &now);
         if (r >= 0)
                 r = sd_event_add_time(server->event, &l->timer, CLOCK_MONOTONIC,
                                       now + LEARN_PERIOD_NS / 1000, ACCURACY_US, on_timer, l);

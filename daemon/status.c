@@ -251,7 +251,7 @@ static void check_calibration(json_t *lines, struct look *look)
                      strcmp(state, "learned") == 0 ? ", learned from the machine in use" : "",
                      s->baseline_doubt[0] ? "; " : "", s->baseline_doubt);
         } else if (strcmp(state, "learned") == 0) {
-                learner_state(s->learner, &learned);
+                learner_state(s->learner, false, &learned);
                 line(lines, "pass", "calibration", NULL,
                      "base power learned from the machine in use, %.2f W +- %.2f W", learned.base_w,
                      learned.half_width_w);

@@ -148,3 +148,15 @@ RIG_LIMIT_S=90 rig_run basepower --online --base-period 15 --format json \
 check "after $LEARN_S s of varied load base power is known" equal "$?" 0
 note "$(cat "$RIG/learned.err")"
 check "and right" within "$(json "$RIG/learned.json" '.package_w[0]')" "$BASE_W" 5
+check "with an interval that is within 5 %" equal \
+        "$(json "$RIG/learned.json" '.package_half_width_w[0] | . > 0 and . <= 1.05')" true
+rig_conforms basepower "$RIG/learned.json"
+check "the file says how it was come by" \
+        equal "$(json "$RIG/state/baseline_power.json" .method)" online
+check "and how certain it is" equal \
+        "$(json "$RIG/state/baseline_power.json" '.pkg_base_half_width_w[0]')" \
+        "$(json "$RIG/learned.json" '.package_half_width_w[0]')"
+check "and how busy the machine was" equal \
+        "$(json "$RIG/state/baseline_power.json" '.pkg_base_percents[0] > 20')" true
+rig_run run --format json -- true >"$RIG/late.json" </dev/null
+check "results go on calling it learned" equal "$(json "$RIG/late.json" .baseline)" learned
