@@ -271,12 +271,12 @@ static unsigned int times_held(double (*law)(double), double low, double noise_w
                 struct base_fit fit;
                 double drift = 0;
 
-                make_points(TWO_MINUTES, low, 2, law, noise_w);
-                for (size_t i = 0; i < TWO_MINUTES; i++) {
+                make_points(MINUTE, low, 2, law, noise_w);
+                for (size_t i = 0; i < MINUTE; i++) {
                         drift = 0.95 * drift + drift_w * normal();
                         watts[i] += drift;
                 }
-                fit = fit_points(TWO_MINUTES);
+                fit = fit_points(MINUTE);
                 held += fabs(fit.base_w - BASE_W) <= fit.half_width_w;
         }
         return held;
