@@ -5,10 +5,11 @@
  * Gamma: cores are made busy step by step, in every package alike; delta: memory is taken step by
  * step, on all nodes alike.  At each step the power of many short windows is read off a Follow
  * stream of this very process, which has the busy time and the energy of each socket at the same
- * ticks.  A curve is then fitted (power_fit.h).  Nothing is changed unless --write asks for it.
+ * ticks.  A curve is then fitted to them (calibration_windows.h, power_fit.h).  Of cores all steps
+ * are gone through again and again, up and down, so that what drifts meanwhile is in all of them
+ * alike, until the curve is exact.  Nothing is changed unless --write asks for it.
  */
 #include <errno.h>
-#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,37 +20,31 @@
 
 #include "calibration_load.h"
 #include "calibration_memory.h"
+#include "calibration_result.h"
+#include "calibration_windows.h"
 #include "clock.h"
 #include "command.h"
 #include "config_edit.h"
 #include "follow.h"
-#include "number.h"
 #include "power_fit.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
-#include "statistics.h"
 #include "text.h"
+#include "utilisation.h"
 
-#define DEFAULT_CONFIG   "/etc/energat/energatd.conf"
-#define DEFAULT_PERIOD_S 0.05 /* short, so that what others do in between shows in few of them */
-#define DEFAULT_WINDOWS  40
-#define MOST_WINDOWS     10000 /* options.c takes no more */
-#define QUIET_PART       4     /* the quietest of so many windows count */
-#define MOST_CORE_STEPS  17    /* none, and 16 more: enough for a curve with one bend */
-#define PART_STEPS       7     /* eighths of a core */
-#define MEMORY_STEPS     9     /* base, slope and exponent take three */
-#define MAX_POINTS       ((MOST_CORE_STEPS + PART_STEPS) * POWER_FIT_MAX_GROUPS)
-#define MAX_OTHERS       0.05 /* busy CPUs of others, of all CPUs, on average at rest */
-#define WINDOW_TOLERANCE 0.02 /* between the time of the machine's values and of the window */
-#define CONFIDENCE_95    0.975
-#define MOST_HALF_WIDTH  0.1 /* of an exponent that is worth using */
-#define SILENCE_S        30.0
-
-/* What a window showed of one package, or of memory. */
-struct window {
-        double load, watts, others; /* others: busy CPUs beside ours */
-};
+#define DEFAULT_CONFIG     "/etc/energat/energatd.conf"
+#define DEFAULT_PERIOD_S   0.05 /* short, so that what others do in between shows in few of them */
+#define ROUND_WINDOWS      40   /* at each load, before the next */
+#define FEWEST_ROUNDS      3    /* few points can agree by chance */
+#define DEFAULT_ROUNDS     16   /* at most */
+#define MOST_CORE_STEPS    17   /* none, and 16 more: enough for a curve with one bend */
+#define PART_STEPS         4    /* parts of a core, which tell the law and the base */
+#define MEMORY_STEPS       9    /* base, slope and exponent take three */
+#define MAX_OTHERS_PERCENT 5.0  /* of a socket's CPUs, kept busy by others on average at rest, */
+#define MAX_OTHERS         0.5  /* and busy CPUs of a socket, however many it has */
+#define WINDOW_TOLERANCE   0.02 /* between the time of the machine's values and of the window */
+#define SILENCE_S          30.0
 
 struct calibration {
         const struct options *options;
@@ -61,35 +56,45 @@ struct calibration {
         struct calibration_memory *memory; /* delta's */
         struct progress progress;
         double period_s;
-        unsigned int windows, nsteps, step, window; /* the present ones, from 0 */
-        double settled_s;           /* time of day when the present load was there */
-        struct window *taken;       /* of the present step, by group and window */
-        double others_s, rest_s;    /* at rest: CPU time of others, and for how long */
-        struct power_point *points; /* medians: one a step and group */
-        size_t npoints;
-        int sockets[POWER_FIT_MAX_GROUPS]; /* by group */
+        unsigned int nsteps, most_windows, round_windows; /* of each step: in all, in a round */
+        unsigned int round, turn, window;                 /* the present ones, from 0 */
+        bool growing;     /* the present step's memory is not all there yet */
+        double settled_s; /* time of day when the present load was there */
+        struct calibration_windows *windows;
+        struct calibration_window seen[POWER_FIT_MAX_GROUPS]; /* the last one, by group */
+        double others_s[POWER_FIT_MAX_GROUPS], rest_s; /* at rest: others' CPU time, in that time */
+        int sockets[POWER_FIT_MAX_GROUPS];             /* by group */
         unsigned int ngroups;
-        bool growing; /* the present step's memory is not all there yet */
+        struct power_point *points; /* what the curve is fitted to, and room for them */
+        struct power_fit fit;
+        int fitted; /* 0, or why there is none */
 };
 
 /* ---- loads ---- */
 
-/* None, parts of one, which tell the law, and then whole cores. */
+/* None, parts of one, and then whole cores. */
 static double cores_of_step(const struct calibration *k, unsigned int step)
 {
+        static const double parts[PART_STEPS] = {0.125, 0.25, 0.5, 0.75};
         unsigned int whole = k->nsteps - PART_STEPS; /* steps with whole cores, none included */
 
-        if (step > 0 && step < PART_STEPS + 1)
-                return (double)step / (PART_STEPS + 1);
-        if (step > PART_STEPS)
-                step -= PART_STEPS;
-        return round((double)calibration_load_cores(k->load) * step / (whole - 1));
+        if (step == 0)
+                return 0;
+        if (step <= PART_STEPS)
+                return parts[step - 1];
+        return round((double)calibration_load_cores(k->load) * (step - PART_STEPS) / (whole - 1));
+}
+
+/* Up in one round, down in the next: the machine warms up and cools down evenly. */
+static unsigned int present_step(const struct calibration *k)
+{
+        return k->round % 2 ? k->nsteps - 1 - k->turn : k->turn;
 }
 
 static void begin_step(struct calibration *k)
 {
         if (k->gamma)
-                calibration_load_set(k->load, cores_of_step(k, k->step));
+                calibration_load_set(k->load, cores_of_step(k, present_step(k)));
         k->growing = !k->gamma;
         k->window = 0;
         k->settled_s = k->growing ? INFINITY : clock_realtime_s();
@@ -107,7 +112,7 @@ static int say_memory_is_short(void)
  */
 static int grow(struct calibration *k)
 {
-        size_t bytes = calibration_memory_most(k->memory) / (k->nsteps - 1) * k->step;
+        size_t bytes = calibration_memory_most(k->memory) / (k->nsteps - 1) * present_step(k);
         int r = calibration_memory_grow(k->memory, bytes);
 
         if (r < 0)
@@ -120,43 +125,6 @@ static int grow(struct calibration *k)
 }
 
 /* ---- windows ---- */
-
-static struct window *window_of(const struct calibration *k, unsigned int group)
-{
-        return &k->taken[(size_t)group * k->windows + k->window];
-}
-
-static int by_others(const void *a, const void *b)
-{
-        const struct window *x = a, *y = b;
-
-        return (x->others > y->others) - (x->others < y->others);
-}
-
-/*
- * The step's windows are there: a point is the median of those in which others did least, a quarter
- * of all.  How a burst of somebody else's and a steady load add up is in neither law of the fit.
- */
-static void end_step(struct calibration *k)
-{
-        size_t quiet = (k->windows + QUIET_PART - 1) / QUIET_PART;
-        double loads[MOST_WINDOWS], watts[MOST_WINDOWS];
-
-        k->window = 0;
-        for (unsigned int group = 0; group < k->ngroups && k->npoints < MAX_POINTS; group++) {
-                struct window *windows = window_of(k, group);
-
-                qsort(windows, k->windows, sizeof(windows[0]), by_others);
-                for (size_t i = 0; i < quiet; i++) {
-                        loads[i] = windows[i].load;
-                        watts[i] = windows[i].watts;
-                }
-                k->points[k->npoints++] = (struct power_point){
-                        .group = group,
-                        .load = statistics_median(loads, quiet),
-                        .watts = statistics_median(watts, quiet)};
-        }
-}
 
 /* false: a package was not read. */
 static bool add_packages(struct calibration *k, const json_t *report, double seconds)
@@ -172,20 +140,20 @@ static bool add_packages(struct calibration *k, const json_t *report, double sec
                         return false;
                 k->sockets[i] = (int)report_integer(socket, "socket");
                 busy = report_number(socket, NULL, "busy_s");
-                *window_of(k, (unsigned int)i) = (struct window){
+                k->seen[i] = (struct calibration_window){
                         .load = busy / seconds,
                         .watts = joules / seconds,
                         .others = (busy - report_number(socket, NULL, "cpu_s")) / seconds};
         }
-        k->ngroups = (unsigned int)i;
-        return i > 0;
+        if (!k->windows)
+                k->ngroups = (unsigned int)i;
+        return i > 0 && i == k->ngroups;
 }
 
 /* The sockets with a dram domain and memory behind it, which have to be the same throughout. */
 static bool add_dram(struct calibration *k, const json_t *report, double seconds)
 {
         json_t *sockets = json_object_get(report, "sockets"), *socket;
-        bool first = k->npoints == 0 && k->window == 0;
         unsigned int group = 0;
         size_t i;
 
@@ -197,42 +165,54 @@ static bool add_dram(struct calibration *k, const json_t *report, double seconds
 
                 if (isnan(joules) || isnan(gib))
                         continue;
-                if (group == POWER_FIT_MAX_GROUPS || (!first && k->sockets[group] != number))
+                if (group == POWER_FIT_MAX_GROUPS || (k->windows && k->sockets[group] != number))
                         return false;
                 k->sockets[group] = number;
-                *window_of(k, group++) = (struct window){
+                k->seen[group++] = (struct calibration_window){
                         .load = gib,
                         .watts = joules / seconds,
                         .others = (report_number(socket, NULL, "busy_s") -
                                    report_number(socket, NULL, "cpu_s")) /
                                   seconds};
         }
-        if (first)
+        if (!k->windows)
                 k->ngroups = group;
         return group > 0 && group == k->ngroups;
 }
 
 /* At rest: what do others use? */
-static void count_others(struct calibration *k, const json_t *report, double seconds)
+static void count_others(struct calibration *k, double seconds)
 {
-        json_t *sockets = json_object_get(report, "sockets"), *socket;
-        size_t i;
-
         k->rest_s += seconds;
-        k->others_s -= report_number(report, NULL, "cpu_s");
-        json_array_foreach(sockets, i, socket) k->others_s += report_number(socket, NULL, "busy_s");
+        for (unsigned int i = 0; i < k->ngroups; i++)
+                k->others_s[i] += k->seen[i].others * seconds;
 }
 
 static int check_others(const struct calibration *k)
 {
-        double others = k->others_s / k->rest_s, cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+        struct utilisation *machine = NULL;
+        int status = STATUS_OK;
 
-        if (others <= MAX_OTHERS * cpus || k->options->force)
+        if (k->options->force)
                 return STATUS_OK;
-        text_message("the machine is not at rest: others keep %.2f of %.0f CPUs busy (at most %.0f "
-                     "%%); see 'energat top', stop what runs, or use --force",
-                     others, cpus, 100 * MAX_OTHERS);
-        return STATUS_FAILED;
+        if (utilisation_new(&machine, "/sys") < 0)
+                machine = NULL; /* then by the number alone */
+        for (unsigned int i = 0; i < k->ngroups && status == STATUS_OK; i++) {
+                double busy = k->others_s[i] / k->rest_s;
+                double percent = machine ? utilisation_cpu_percent(machine, k->sockets[i],
+                                                                   k->others_s[i], k->rest_s)
+                                         : NAN;
+
+                if (busy <= MAX_OTHERS && !(percent > MAX_OTHERS_PERCENT))
+                        continue;
+                text_message("the machine is not at rest: others keep %.2f CPUs of socket %d busy "
+                             "(at most %.1f, and %.0f %% of the socket); see 'energat top', stop "
+                             "what runs, or use --force",
+                             busy, k->sockets[i], MAX_OTHERS, MAX_OTHERS_PERCENT);
+                status = STATUS_FAILED;
+        }
+        utilisation_free(machine);
+        return status;
 }
 
 static int say_who_may(void)
@@ -243,12 +223,85 @@ static int say_who_may(void)
         return STATUS_FAILED;
 }
 
-/* One interval of the stream. */
-static int take_window(struct calibration *k)
+/* The number of domains is known with the first window. */
+static int keep_window(struct calibration *k)
+{
+        if (!k->windows) {
+                size_t points = (size_t)k->nsteps * k->ngroups * k->most_windows / k->round_windows;
+                int r = calibration_windows_new(&k->windows, k->nsteps, k->ngroups,
+                                                k->most_windows);
+
+                k->points = r < 0 ? NULL : calloc(points, sizeof(k->points[0]));
+                if (!k->points) {
+                        text_message("cannot keep %u windows: out of memory", k->most_windows);
+                        return STATUS_FAILED;
+                }
+        }
+        calibration_windows_add(k->windows, present_step(k), k->seen);
+        return STATUS_OK;
+}
+
+static void fit_curve(struct calibration *k)
+{
+        size_t n = calibration_windows_points(k->windows, k->round + 1, k->points);
+
+        k->fitted = k->gamma ? power_fit_cores(&k->fit, k->points, n)
+                             : power_fit(&k->fit, k->points, n, POWER_SMOOTH);
+}
+
+/* How many rounds it takes in all, as far as can be told: errors fall with the root of their
+ * number.
+ */
+static unsigned int rounds_needed(const struct calibration *k)
+{
+        unsigned int most = k->most_windows / k->round_windows;
+        double excess = k->fitted == 0 ? calibration_excess(&k->fit) : INFINITY;
+        double needed = fmax(ceil((k->round + 1) * excess * excess), FEWEST_ROUNDS);
+
+        return needed < most ? (unsigned int)needed : most;
+}
+
+static size_t windows_in(const struct calibration *k, unsigned int rounds)
+{
+        return (size_t)rounds * k->nsteps * k->round_windows;
+}
+
+/* All steps are through: is the curve known?  Else once more. */
+static bool end_round(struct calibration *k)
+{
+        unsigned int rounds;
+
+        fit_curve(k);
+        rounds = rounds_needed(k);
+        if (k->round + 1 >= rounds)
+                return true;
+        k->progress.total = windows_in(k, rounds);
+        k->round++;
+        k->turn = 0;
+        return false;
+}
+
+static int end_step(struct calibration *k, bool *end)
+{
+        if (k->gamma && k->round == 0 && k->turn == 0) {
+                int r = check_others(k);
+
+                if (r != STATUS_OK)
+                        return r;
+        }
+        *end = ++k->turn == k->nsteps && end_round(k);
+        if (!*end)
+                begin_step(k);
+        return STATUS_OK;
+}
+
+/* One interval of the stream.  *end: it was the last. */
+static int take_window(struct calibration *k, bool *end)
 {
         const json_t *report = k->follow.last;
         double seconds = report_number(report, NULL, "duration_s");
         bool complete;
+        int r;
 
         if (report_estimated(report)) {
                 text_message("there is no energy meter to calibrate: energy is estimated");
@@ -258,8 +311,6 @@ static int take_window(struct calibration *k)
                 return STATUS_OK; /* the load changed in it */
         if (fabs(report_machine_s(report) - seconds) > WINDOW_TOLERANCE * seconds)
                 return say_who_may();
-        if (k->step == 0)
-                count_others(k, report, seconds);
         if (!k->gamma && calibration_memory_check(k->memory) < 0)
                 return say_memory_is_short();
         complete = k->gamma ? add_packages(k, report, seconds) : add_dram(k, report, seconds);
@@ -270,19 +321,14 @@ static int take_window(struct calibration *k)
                              k->gamma || !reason[0] ? "see 'energat check'" : reason);
                 return STATUS_FAILED;
         }
-        progress_show(&k->progress, k->step * (size_t)k->windows + ++k->window);
-        if (k->window < k->windows)
-                return STATUS_OK;
-        end_step(k);
-        if (k->gamma && k->step == 0) {
-                int r = check_others(k);
-
-                if (r != STATUS_OK)
-                        return r;
-        }
-        if (++k->step < k->nsteps)
-                begin_step(k);
-        return STATUS_OK;
+        r = keep_window(k);
+        if (r != STATUS_OK)
+                return r;
+        if (k->round == 0 && k->turn == 0)
+                count_others(k, seconds);
+        progress_show(&k->progress,
+                      ((size_t)k->round * k->nsteps + k->turn) * k->round_windows + ++k->window);
+        return k->window < k->round_windows ? STATUS_OK : end_step(k, end);
 }
 
 /* The stream did not begin. */
@@ -298,8 +344,9 @@ static int refused(const struct calibration *k, int error)
 static int take_all(struct calibration *k)
 {
         struct pollfd fds[2] = {{.events = POLLIN}, {.fd = k->signals.fd, .events = POLLIN}};
+        bool end = false;
 
-        while (k->step < k->nsteps) {
+        while (!end) {
                 uint64_t limit_ns = k->follow.heard_ns +
                                     (uint64_t)((SILENCE_S + 2 * k->period_s) * (double)NS_PER_S);
                 struct signalfd_siginfo info;
@@ -313,7 +360,7 @@ static int take_all(struct calibration *k)
                         return STATUS_SIGNAL + (int)info.ssi_signo;
                 r = follow_next(&k->follow);
                 if (r == FOLLOW_INTERVAL) {
-                        r = take_window(k);
+                        r = take_window(k, &end);
                         if (r != STATUS_OK)
                                 return r;
                 } else if (r == FOLLOW_FINAL || (r < 0 && r != -EAGAIN)) {
@@ -334,136 +381,60 @@ static int take_all(struct calibration *k)
 
 /* ---- the result ---- */
 
-/* Half-width of a 95 % confidence interval. */
-static double half_width(const struct power_fit *fit, double error)
+/* Why there is no curve. */
+static int say_no_curve(int error)
 {
-        return fit->freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, fit->freedom) : NAN;
+        text_message("%s", error == -ENOMEM ? "out of memory"
+                           : error == -ERANGE
+                                   ? "power does not grow with the load: there is no curve to fit"
+                                   : "too few loads that differ: a curve needs three, so at least "
+                                     "two cores, at rest to begin with");
+        return STATUS_FAILED;
 }
 
-static json_t *result_json(const struct calibration *k, const struct power_fit *fit,
-                           const char *written)
+static int write_exponent(const struct calibration *k, const char **written)
 {
-        json_t *points = json_array(), *domains = json_array();
-
-        for (unsigned int i = 0; i < fit->ngroups; i++)
-                json_array_append_new(domains,
-                                      json_pack("{s:o, s:o, s:o, s:o}", "socket",
-                                                json_integer(k->sockets[i]), "base_w",
-                                                number_json(fit->base_w[i]), "base_half_width_w",
-                                                number_json(half_width(fit, fit->base_error_w[i])),
-                                                "slope_w", number_json(fit->slope_w[i])));
-        for (size_t i = 0; i < k->npoints; i++) {
-                const struct power_point *p = &k->points[i];
-
-                json_array_append_new(points,
-                                      json_pack("{s:i, s:f, s:f, s:f}", "domain", (int)p->group,
-                                                "load", p->load, "power_w", p->watts, "fitted_w",
-                                                power_fit_watts(fit, p->group, p->load)));
-        }
-        return json_pack("{s:s, s:f, s:o, s:s, s:f, s:o, s:o, s:o}", "exponent",
-                         k->gamma ? "gamma" : "delta", "value", fit->exponent, "half_width",
-                         number_json(half_width(fit, fit->exponent_error)), "law",
-                         fit->law == POWER_SMOOTH ? "smooth" : "polygon", "residual_w",
-                         fit->residual_w, "domains", domains, "points", points, "written",
-                         written ? json_string(written) : json_null());
-}
-
-static void print_points(const struct calibration *k, const struct power_fit *fit)
-{
-        char measured[TEXT_NUMBER_MAX], fitted[TEXT_NUMBER_MAX];
-
-        printf("  %-8s %12s %12s %12s\n", "socket", k->gamma ? "busy CPUs" : "GiB", "measured",
-               "fitted");
-        for (size_t i = 0; i < k->npoints; i++) {
-                const struct power_point *p = &k->points[i];
-
-                printf("  %-8d %12.2f %12s %12s\n", k->sockets[p->group], p->load,
-                       text_quantity(measured, p->watts, "W"),
-                       text_quantity(fitted, power_fit_watts(fit, p->group, p->load), "W"));
-        }
-}
-
-/* Is the fit good enough to be used? */
-static bool is_trusted(const struct power_fit *fit)
-{
-        for (unsigned int i = 0; i < fit->ngroups; i++)
-                if (fit->base_w[i] < 0)
-                        return false;
-        return half_width(fit, fit->exponent_error) <= MOST_HALF_WIDTH;
-}
-
-static void print_result(const struct calibration *k, const struct power_fit *fit,
-                         const char *written)
-{
-        const char *name = k->gamma ? "gamma" : "delta";
-        char base[TEXT_NUMBER_MAX], width[TEXT_NUMBER_MAX];
-
-        print_points(k, fit);
-        printf("\n%s %.3f", name, fit->exponent);
-        if (isfinite(half_width(fit, fit->exponent_error)))
-                printf(" +- %.3f (95 %% confidence)", half_width(fit, fit->exponent_error));
-        printf("\n");
-        for (unsigned int i = 0; i < fit->ngroups; i++) {
-                printf("base power of %ssocket %d %s", k->gamma ? "" : "the dram of ",
-                       k->sockets[i], text_quantity(base, fit->base_w[i], "W"));
-                if (isfinite(half_width(fit, fit->base_error_w[i])))
-                        printf(" +- %s",
-                               text_quantity(width, half_width(fit, fit->base_error_w[i]), "W"));
-                printf("\n");
-        }
-        if (k->gamma)
-                printf("between whole cores the curve is %s\n",
-                       fit->law == POWER_SMOOTH ? "smooth" : "straight");
-        printf("off the curve by %s on average\n", text_quantity(base, fit->residual_w, "W"));
-        if (written) {
-                fputs("written to ", stdout);
-                text_print_safe(stdout, written);
-                puts("; in force after 'systemctl reload energatd'");
-        } else if (is_trusted(fit)) {
-                printf("nothing was changed: --write puts it into the configuration, or --%s %.3f "
-                       "uses it once\n",
-                       name, fit->exponent);
-        }
-}
-
-static int finish(const struct calibration *k)
-{
-        const char *written = NULL;
-        struct power_fit fit;
+        const char *file = k->options->output ? k->options->output : DEFAULT_CONFIG;
         char value[32], why[512];
-        int r = k->gamma ? power_fit_cores(&fit, k->points, k->npoints)
-                         : power_fit(&fit, k->points, k->npoints, POWER_SMOOTH, NULL);
 
-        if (r < 0) {
-                text_message(r == -ERANGE
-                                     ? "power does not grow with the load: there is no curve to fit"
-                                     : "too few loads that differ: a curve needs three, so at "
-                                       "least two cores, at rest to begin with");
+        snprintf(value, sizeof(value), "%.3f", k->fit.exponent);
+        if (config_edit(file, "model", k->gamma ? "gamma" : "delta", value, why, sizeof(why)) < 0) {
+                text_message("%s; the result follows", why);
                 return STATUS_FAILED;
         }
-        if (!is_trusted(&fit)) {
+        *written = file;
+        return STATUS_OK;
+}
+
+static int finish(struct calibration *k)
+{
+        struct calibration_result result = {.gamma = k->gamma,
+                                            .fit = k->fit,
+                                            .sockets = k->sockets,
+                                            .windows = (k->round + 1) * k->round_windows};
+        int r = STATUS_OK, told = STATUS_OK;
+
+        if (k->fitted < 0)
+                return say_no_curve(k->fitted);
+        if (!calibration_is_trusted(&k->fit)) {
                 text_message("the fit is too uncertain to be used (at most +- %.1f); calibrate a "
                              "machine that is at rest, or with more --windows",
-                             MOST_HALF_WIDTH);
-                r = -ERANGE;
+                             CALIBRATION_MOST_HALF_WIDTH);
+                r = STATUS_FAILED;
         } else if (k->options->write_config) {
-                written = k->options->output ? k->options->output : DEFAULT_CONFIG;
-                snprintf(value, sizeof(value), "%.3f", fit.exponent);
-                if (config_edit(written, "model", k->gamma ? "gamma" : "delta", value, why,
-                                sizeof(why)) < 0) {
-                        text_message("%s; the result follows", why);
-                        written = NULL;
-                        r = -EIO;
-                }
+                r = write_exponent(k, &result.written);
         }
+        result.npoints = calibration_windows_points(k->windows, 1, k->points);
+        result.points = k->points;
         if (k->options->json) {
-                json_auto_t *result = result_json(k, &fit, written);
-                int status = command_print_json(result);
+                json_auto_t *object = calibration_json(&result);
 
-                return r < 0 ? STATUS_FAILED : status;
+                told = command_print_json(object);
+        } else {
+                calibration_print(&result);
+                told = command_finish_output();
         }
-        print_result(k, &fit, written);
-        return r < 0 ? STATUS_FAILED : command_finish_output();
+        return r != STATUS_OK ? r : told;
 }
 
 /* ---- life ---- */
@@ -475,12 +446,14 @@ static int prepare(struct calibration *k)
         int r;
 
         k->period_s = o->given & OPTION_BASE_PERIOD ? o->base_period_s : DEFAULT_PERIOD_S;
-        k->windows = o->given & OPTION_WINDOWS ? (unsigned int)o->windows : DEFAULT_WINDOWS;
-        k->points = calloc(MAX_POINTS, sizeof(k->points[0]));
-        k->taken = calloc((size_t)k->windows * POWER_FIT_MAX_GROUPS, sizeof(k->taken[0]));
-        r = !k->points || !k->taken ? -ENOMEM
-            : k->gamma              ? calibration_load_new(&k->load)
-                                    : calibration_memory_new(&k->memory, "");
+        /* Memory that was taken is not given back: one round. */
+        k->most_windows = k->gamma ? DEFAULT_ROUNDS * ROUND_WINDOWS : ROUND_WINDOWS;
+        if (o->given & OPTION_WINDOWS)
+                k->most_windows = (unsigned int)o->windows;
+        k->round_windows = k->gamma && k->most_windows > ROUND_WINDOWS ? ROUND_WINDOWS
+                                                                       : k->most_windows;
+        k->most_windows -= k->most_windows % k->round_windows;
+        r = k->gamma ? calibration_load_new(&k->load) : calibration_memory_new(&k->memory, "");
         if (r == 0)
                 r = signals_open(&k->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
         if (r < 0) {
@@ -513,7 +486,10 @@ static int measure(struct calibration *k)
         r = follow_start(&k->follow, &k->connection, k->options->socket, getpid(), &follow);
         if (r < 0)
                 return command_failed(k->connection, k->options, r);
-        progress_begin(&k->progress, "window", (size_t)k->nsteps * k->windows);
+        progress_begin(&k->progress, "window",
+                       windows_in(k, k->most_windows < FEWEST_ROUNDS * k->round_windows
+                                             ? k->most_windows / k->round_windows
+                                             : FEWEST_ROUNDS));
         begin_step(k);
         r = take_all(k);
         progress_clear(&k->progress);
@@ -542,8 +518,8 @@ static int calibrate(const struct options *options)
         follow_deinit(&k.follow);
         connection_close(k.connection);
         signals_close(&k.signals);
+        calibration_windows_free(k.windows);
         free(k.points);
-        free(k.taken);
         return r;
 }
 
@@ -558,6 +534,8 @@ const struct command command_calibrate = {
         .details = "--gamma makes core after core busy, --delta takes memory step by step; a curve "
                    "is\n"
                    "then fitted to the power of packages or dram.  The machine should be at rest.\n"
+                   "--gamma goes on until its result is exact, for at most --windows at each load "
+                   "(640).\n"
                    "Nothing is changed unless --write puts the result into " DEFAULT_CONFIG ",\n"
                    "or into the file of --output.\n",
         .example = "  sudo energat calibrate --gamma\n",

@@ -2,16 +2,19 @@
 #include "power_fit.h"
 
 #include <errno.h>
+#include <gsl/gsl_multifit.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define GRID         95 /* steps of 0.01 from POWER_FIT_LOWEST to 1 */
 #define REFINEMENTS  60 /* golden sections: 0.618^60 is below 1e-12 */
 #define GOLDEN       0.6180339887498949
 #define CURVE_STEP   1e-3 /* for the second derivative */
 #define SAME_LOAD    0.25 /* loads nearer than this part of the range are one */
+#define FEWEST_LOADS 3    /* that differ: base, slope and exponent */
 #define LOWEST_SLOPE 1e-9
-#define REST_LOAD    0.2 /* of a core: below it is what others do, in pieces that are in no law */
-#define MAX_LOADED   2048
+#define OWN_LOAD     0.1 /* of a core: below it others do more than we */
+#define MAX_TERMS    3   /* base, slope, unevenness */
 
 /* load^exponent, by the law between whole numbers */
 static double raised(double load, double exponent, enum power_law law)
@@ -20,56 +23,17 @@ static double raised(double load, double exponent, enum power_law law)
 
         if (load <= 0)
                 return 0;
-        if (law == POWER_SMOOTH)
+        if (law != POWER_POLYGON)
                 return pow(load, exponent);
         whole = floor(load);
         return (whole > 0 ? pow(whole, exponent) : 0) * (1 - (load - whole)) +
                pow(whole + 1, exponent) * (load - whole);
 }
 
-/* The straight line of one group.  Returns the sum of squares. */
-static double fit_line(const struct power_point *points, size_t n, unsigned int group,
-                       double exponent, enum power_law law, const double *known_base_w,
-                       double *base, double *slope)
+/* What uneven work takes off load^exponent, for a variance of 2: see the header. */
+static double taken_off(double load, double exponent)
 {
-        double mean_x = 0, mean_y = 0, xx = 0, xy = 0, rest = 0;
-        size_t count = 0;
-
-        for (size_t i = 0; i < n; i++) {
-                if (points[i].group != group)
-                        continue;
-                mean_x += raised(points[i].load, exponent, law);
-                mean_y += points[i].watts;
-                count++;
-        }
-        *base = *slope = 0;
-        if (!count)
-                return 0;
-        mean_x /= (double)count;
-        mean_y /= (double)count;
-        if (known_base_w) { /* the line goes through it */
-                mean_x = 0;
-                mean_y = known_base_w[group];
-        }
-        for (size_t i = 0; i < n; i++) {
-                double x = raised(points[i].load, exponent, law) - mean_x;
-
-                if (points[i].group != group)
-                        continue;
-                xx += x * x;
-                xy += x * (points[i].watts - mean_y);
-        }
-        *slope = xx > 0 ? xy / xx : 0;
-        *base = mean_y - *slope * mean_x;
-        for (size_t i = 0; i < n; i++) {
-                double off;
-
-                if (points[i].group != group)
-                        continue;
-                off = points[i].watts - *base - *slope * raised(points[i].load, exponent, law);
-                rest += off * off;
-        }
-        return rest;
+        return load > 0 ? exponent * (1 - exponent) * pow(load, exponent - 2) : 0;
 }
 
 struct problem {
@@ -77,26 +41,114 @@ struct problem {
         size_t n;
         unsigned int ngroups;
         enum power_law law;
-        const double *known_base_w;
+        /* of one group at a time */
+        gsl_multifit_linear_workspace *work;
+        gsl_matrix *terms;
+        gsl_vector *watts, *weights;
 };
 
-static double rest_at(const struct problem *p, double exponent)
+static int problem_init(struct problem *p, const struct power_point *points, size_t n,
+                        enum power_law law)
 {
-        double base, slope, rest = 0;
+        *p = (struct problem){.points = points, .n = n, .law = law};
+        for (size_t i = 0; i < n; i++)
+                if (points[i].group >= p->ngroups)
+                        p->ngroups = points[i].group + 1;
+        if (!n || p->ngroups > POWER_FIT_MAX_GROUPS)
+                return -ENODATA;
+        p->work = gsl_multifit_linear_alloc(n, MAX_TERMS);
+        p->terms = gsl_matrix_alloc(n, MAX_TERMS);
+        p->watts = gsl_vector_alloc(n);
+        p->weights = gsl_vector_alloc(n);
+        return p->work && p->terms && p->watts && p->weights ? 0 : -ENOMEM;
+}
+
+static void problem_deinit(struct problem *p)
+{
+        if (p->work)
+                gsl_multifit_linear_free(p->work);
+        gsl_matrix_free(p->terms);
+        gsl_vector_free(p->watts);
+        gsl_vector_free(p->weights);
+}
+
+/* What is linear once the exponent is given, of one group. */
+struct line {
+        double base, slope, uneven; /* the last in W: slope x variance / 2 */
+        double base_variance;       /* for a variance of 1 of each point */
+        double rest;                /* the sum of squares */
+};
+
+/* With so many of the terms.  A group without points, or with fewer than terms, leaves no rest. */
+static struct line solve(struct problem *p, unsigned int group, double exponent, size_t nterms)
+{
+        double values[MAX_TERMS] = {0}, covariance[MAX_TERMS * MAX_TERMS] = {0};
+        gsl_vector_view c = gsl_vector_view_array(values, nterms);
+        gsl_matrix_view cov = gsl_matrix_view_array(covariance, nterms, nterms);
+        struct line line = {0};
+        size_t count = 0;
+
+        for (size_t i = 0; i < p->n; i++) {
+                const struct power_point *point = &p->points[i];
+                const double terms[MAX_TERMS] = {1, raised(point->load, exponent, p->law),
+                                                 -taken_off(point->load, exponent)};
+
+                if (point->group != group)
+                        continue;
+                for (size_t k = 0; k < nterms; k++)
+                        gsl_matrix_set(p->terms, count, k, terms[k]);
+                gsl_vector_set(p->watts, count, point->watts);
+                gsl_vector_set(p->weights, count++, 1);
+        }
+        if (count >= nterms) {
+                gsl_matrix_const_view x = gsl_matrix_const_submatrix(p->terms, 0, 0, count, nterms);
+                gsl_vector_const_view y = gsl_vector_const_subvector(p->watts, 0, count);
+                gsl_vector_const_view w = gsl_vector_const_subvector(p->weights, 0, count);
+
+                gsl_multifit_wlinear(&x.matrix, &w.vector, &y.vector, &c.vector, &cov.matrix,
+                                     &line.rest, p->work);
+        }
+        line.base = values[0];
+        line.slope = values[1];
+        line.uneven = values[2];
+        line.base_variance = covariance[0];
+        return line;
+}
+
+static struct line line_at(struct problem *p, unsigned int group, double exponent)
+{
+        struct line line;
+
+        if (p->law == POWER_UNEVEN) {
+                line = solve(p, group, exponent, 3);
+                if (line.uneven >= 0)
+                        return line;
+        }
+        return solve(p, group, exponent, 2); /* no variance is below 0 */
+}
+
+static double rest_at(struct problem *p, double exponent)
+{
+        double rest = 0;
 
         for (unsigned int group = 0; group < p->ngroups; group++)
-                rest += fit_line(p->points, p->n, group, exponent, p->law, p->known_base_w, &base,
-                                 &slope);
+                rest += line_at(p, group, exponent).rest;
         return rest;
 }
 
-static double best_exponent(const struct problem *p)
+static double best_exponent(struct problem *p)
 {
         double step = (1 - POWER_FIT_LOWEST) / GRID, best = POWER_FIT_LOWEST, low, high, a, b;
+        double least = rest_at(p, best);
 
-        for (unsigned int i = 1; i <= GRID; i++)
-                if (rest_at(p, POWER_FIT_LOWEST + i * step) < rest_at(p, best))
+        for (unsigned int i = 1; i <= GRID; i++) {
+                double rest = rest_at(p, POWER_FIT_LOWEST + i * step);
+
+                if (rest < least) {
+                        least = rest;
                         best = POWER_FIT_LOWEST + i * step;
+                }
+        }
         low = fmax(best - step, POWER_FIT_LOWEST);
         high = fmin(best + step, 1);
         for (unsigned int i = 0; i < REFINEMENTS; i++) {
@@ -138,14 +190,14 @@ static unsigned int different_loads(const struct problem *p, unsigned int group)
         }
 }
 
-/* The exponent, and a slope and mostly a base for each group, are what is fitted. */
+/* What is fitted: the exponent, and some terms for each group. */
 static double freedom_of(const struct problem *p)
 {
-        return (double)p->n - 1 - (p->known_base_w ? 1 : 2) * (double)p->ngroups;
+        return (double)p->n - 1 - (p->law == POWER_UNEVEN ? 3 : 2) * (double)p->ngroups;
 }
 
 /* Standard error of the exponent. */
-static double exponent_error(const struct problem *p, double exponent)
+static double exponent_error(struct problem *p, double exponent)
 {
         double h = CURVE_STEP, freedom = freedom_of(p), middle, curvature;
 
@@ -157,96 +209,96 @@ static double exponent_error(const struct problem *p, double exponent)
         return curvature > 0 ? sqrt(2 * rest_at(p, exponent) / freedom / curvature) : NAN;
 }
 
-static double squared(double x)
-{
-        return x * x;
-}
-
 /* Standard error of a base: of the line, and by what the exponent's error moves it. */
-static double base_error(const struct problem *p, const struct power_fit *fit, unsigned int group)
+static double base_error(struct problem *p, const struct power_fit *fit, unsigned int group)
 {
-        double freedom = freedom_of(p), mean = 0, xx = 0, line, moved, base, slope;
-        size_t count = 0;
+        double freedom = freedom_of(p), moved;
 
-        if (p->known_base_w || freedom < 1)
-                return p->known_base_w ? 0 : NAN;
-        for (size_t i = 0; i < p->n; i++) {
-                if (p->points[i].group != group)
-                        continue;
-                mean += raised(p->points[i].load, fit->exponent, p->law);
-                count++;
-        }
-        mean /= (double)count;
-        for (size_t i = 0; i < p->n; i++)
-                if (p->points[i].group == group)
-                        xx += squared(raised(p->points[i].load, fit->exponent, p->law) - mean);
-        line = rest_at(p, fit->exponent) / freedom * (1 / (double)count + squared(mean) / xx);
-        fit_line(p->points, p->n, group, fit->exponent - fit->exponent_error, p->law, NULL, &base,
-                 &slope);
-        moved = base - fit->base_w[group];
-        return sqrt(line + squared(moved));
+        if (freedom < 1)
+                return NAN;
+        moved = line_at(p, group, fit->exponent - fit->exponent_error).base - fit->base_w[group];
+        return sqrt(rest_at(p, fit->exponent) / freedom *
+                            line_at(p, group, fit->exponent).base_variance +
+                    moved * moved);
 }
 
-int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law,
-              const double *known_base_w)
+static int solve_problem(struct problem *p, struct power_fit *fit)
 {
-        struct problem p = {.points = points, .n = n, .law = law, .known_base_w = known_base_w};
+        *fit = (struct power_fit){
+                .law = p->law, .exponent = best_exponent(p), .ngroups = p->ngroups};
+        fit->residual_w = sqrt(rest_at(p, fit->exponent) / (double)p->n);
+        fit->freedom = freedom_of(p);
+        fit->exponent_error = exponent_error(p, fit->exponent);
+        for (unsigned int group = 0; group < p->ngroups; group++) {
+                struct line line = line_at(p, group, fit->exponent);
 
-        for (size_t i = 0; i < n; i++)
-                if (points[i].group >= p.ngroups)
-                        p.ngroups = points[i].group + 1;
-        if (!n || p.ngroups > POWER_FIT_MAX_GROUPS)
-                return -ENODATA;
-        for (unsigned int group = 0; group < p.ngroups; group++)
-                if (different_loads(&p, group) < (known_base_w ? 2 : 3))
-                        return -ENODATA;
-        *fit = (struct power_fit){.law = law, .exponent = best_exponent(&p), .ngroups = p.ngroups};
-        fit->residual_w = sqrt(rest_at(&p, fit->exponent) / (double)n);
-        fit->freedom = freedom_of(&p);
-        fit->exponent_error = exponent_error(&p, fit->exponent);
-        for (unsigned int group = 0; group < p.ngroups; group++) {
-                fit_line(points, n, group, fit->exponent, law, known_base_w, &fit->base_w[group],
-                         &fit->slope_w[group]);
-                if (!(fit->slope_w[group] > LOWEST_SLOPE))
+                if (!(line.slope > LOWEST_SLOPE))
                         return -ERANGE;
+                fit->base_w[group] = line.base;
+                fit->slope_w[group] = line.slope;
+                fit->uneven_w[group] = line.uneven;
+                fit->base_error_w[group] = base_error(p, fit, group);
         }
-        for (unsigned int group = 0; group < p.ngroups; group++)
-                fit->base_error_w[group] = base_error(&p, fit, group);
         return 0;
 }
 
-/* The points with a load of our own. */
+int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law)
+{
+        struct problem p;
+        int r = problem_init(&p, points, n, law);
+
+        *fit = (struct power_fit){.law = law};
+        for (unsigned int group = 0; r == 0 && group < p.ngroups; group++)
+                if (different_loads(&p, group) < FEWEST_LOADS)
+                        r = -ENODATA;
+        if (r == 0)
+                r = solve_problem(&p, fit);
+        problem_deinit(&p);
+        return r;
+}
+
+/* The points with a load of our own, of which others' is a part. */
 static size_t loaded(struct power_point *some, const struct power_point *points, size_t n)
 {
         size_t count = 0;
 
-        for (size_t i = 0; i < n && count < MAX_LOADED; i++)
-                if (points[i].load >= REST_LOAD)
+        for (size_t i = 0; i < n; i++)
+                if (points[i].load - points[i].others >= OWN_LOAD)
                         some[count++] = points[i];
         return count;
 }
 
-/* Both laws are compared over the same points, which are as good for the one as for the other. */
+/* Which of two fits to the same points is better: by the variance that they leave. */
+static double variance_left(const struct power_fit *fit, size_t n)
+{
+        return fit->freedom >= 1 ? fit->residual_w * fit->residual_w * (double)n / fit->freedom
+                                 : INFINITY;
+}
+
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n)
 {
-        struct power_fit smooth, polygon;
-        struct power_point some[MAX_LOADED];
-        size_t count = loaded(some, points, n);
-        int r = power_fit(&smooth, some, count, POWER_SMOOTH, NULL);
-        int other = power_fit(&polygon, some, count, POWER_POLYGON, NULL);
+        struct power_point *own = calloc(n ? n : 1, sizeof(own[0]));
+        struct power_fit polygon;
+        size_t count;
+        int r, other;
 
-        if (r == 0 && (other < 0 || smooth.residual_w < polygon.residual_w)) {
-                *fit = smooth;
+        if (!own)
+                return -ENOMEM;
+        count = loaded(own, points, n);
+        r = power_fit(fit, own, count, POWER_UNEVEN);
+        other = power_fit(&polygon, own, count, POWER_POLYGON);
+        free(own);
+        if (r == 0 && (other < 0 || variance_left(fit, count) < variance_left(&polygon, count)))
                 return 0;
-        }
-        other = power_fit(&polygon, points, n, POWER_POLYGON, NULL);
-        if (r < 0 && other < 0)
-                return r;
-        *fit = other < 0 ? smooth : polygon;
-        return 0;
+        /* Straight lines hold at rest, too. */
+        other = power_fit(&polygon, points, n, POWER_POLYGON);
+        if (other == 0)
+                *fit = polygon;
+        return r < 0 ? other : 0;
 }
 
 double power_fit_watts(const struct power_fit *fit, unsigned int group, double load)
 {
-        return fit->base_w[group] + fit->slope_w[group] * raised(load, fit->exponent, fit->law);
+        return fit->base_w[group] + fit->slope_w[group] * raised(load, fit->exponent, fit->law) -
+               fit->uneven_w[group] * taken_off(load, fit->exponent);
 }

@@ -14,9 +14,17 @@
  * far apart: 2 % of a core are 2 % of its power, or 0.02^0.3 = 31 %.  So loads of parts of a core
  * are measured, too, and the law that fits better is taken.
  *
- * For a given exponent the rest is a straight line, so the search is in one dimension: a grid, then
- * a golden section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are from the
- * curvature of the sum of squares at its minimum.
+ * Not all work is as even: others, and who measures, have something to do now and then.  A curve
+ * that bends down is lower on average than at the average, for a small variance v of u by
+ *
+ *     k x exponent x (1 - exponent) x u^(exponent - 2) x v / 2
+ *
+ * (the second term of Taylor's series), which is most at low loads and would bend the fit.  So v,
+ * of each package, is fitted, too (POWER_UNEVEN).
+ *
+ * For a given exponent the rest is linear, so the search is in one dimension: a grid, then a golden
+ * section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are from the curvature
+ * of the sum of squares at its minimum.
  *
  * Pure: tables of numbers in, numbers out.
  */
@@ -28,11 +36,12 @@
 #define POWER_FIT_MAX_GROUPS 64
 #define POWER_FIT_LOWEST     0.05 /* of exponents looked at; the highest is 1 */
 
-enum power_law { POWER_SMOOTH, POWER_POLYGON };
+enum power_law { POWER_SMOOTH, POWER_UNEVEN, POWER_POLYGON };
 
 struct power_point {
         unsigned int group; /* package */
         double load, watts;
+        double others; /* what part of the load is not ours */
 };
 
 struct power_fit {
@@ -40,24 +49,23 @@ struct power_fit {
         double exponent, exponent_error; /* one standard error; NAN when there are too few points */
         unsigned int ngroups;
         double base_w[POWER_FIT_MAX_GROUPS], base_error_w[POWER_FIT_MAX_GROUPS];
-        double slope_w[POWER_FIT_MAX_GROUPS]; /* k */
-        double residual_w;                    /* root mean square */
+        double slope_w[POWER_FIT_MAX_GROUPS];  /* k */
+        double uneven_w[POWER_FIT_MAX_GROUPS]; /* k x v / 2, with POWER_UNEVEN */
+        double residual_w;                     /* root mean square */
         double freedom; /* degrees of it: the points fitted, less what was fitted to them */
 };
 
 /*
- * known_base_w: NULL, or the base power of each group, which is then not fitted.
- *
- * 0; -ENODATA: too few loads that differ (3 in a group, 2 with known bases); -ERANGE: power does
- * not grow with the load.
+ * 0; -ENODATA: too few loads that differ (3 in a group); -ERANGE: power does not grow with the
+ * load; -ENOMEM.
  */
-int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law,
-              const double *known_base_w);
+int power_fit(struct power_fit *fit, const struct power_point *points, size_t n,
+              enum power_law law);
 
 /*
- * The same with whichever law leaves the smaller residual at loads of our own.  The smooth curve is
- * that of loads of our own: it is steep at rest, and there are only others, at work for
- * microseconds at a time.
+ * The same with the law that leaves less at loads of our own, POWER_UNEVEN or POWER_POLYGON.  The
+ * smooth curve is that of loads of our own alone: it is steep at rest, and there are only others,
+ * at work for microseconds at a time.
  */
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n);
 
