@@ -3,16 +3,6 @@
 
 #include <string.h>
 
-extern const struct source_driver source_powercap;
-extern const struct source_driver source_perf;
-extern const struct source_driver source_msr;
-extern const struct source_driver source_hwmon;
-extern const struct source_driver source_estimate;
-
-const struct source_driver *const source_drivers[] = {
-        &source_powercap, &source_perf, &source_msr, &source_hwmon, &source_estimate, NULL,
-};
-
 const struct source_driver *source_driver_by_name(const char *name)
 {
         for (size_t i = 0; source_drivers[i]; i++)

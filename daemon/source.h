@@ -2,7 +2,7 @@
 /*
  * An energy source: one way to read the machine's energy counters (powercap, perf, msr, hwmon,
  * estimate).  Every driver is one file with one `struct source_driver`, and one row in the table
- * of source.c, which knows the rules; a driver knows one kind of device.
+ * of source_drivers.c; it knows that kind of device, and nothing of the others.
  *
  * A driver hands out *counters*: cumulative microjoules that wrap at a range of their own.  What
  * a counter's difference means (wraps, faults, gaps) is the meter's business, see meter.h.

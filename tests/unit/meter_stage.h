@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stage for tests of the meter: drivers of its own, whose table takes the place of source.c, and
- * a clock that the test sets.  Link with --wrap=clock_gettime.
+ * A stage for tests of the meter: drivers of its own, whose table takes the place of that of
+ * source_drivers.c, and a clock that the test sets.  Link with --wrap=clock_gettime.
  */
 #pragma once
 
@@ -126,19 +126,6 @@ const struct source_driver *const source_drivers[] = {
         &model_driver,
         NULL,
 };
-
-const struct source_driver *source_driver_by_name(const char *name)
-{
-        for (size_t i = 0; source_drivers[i]; i++)
-                if (strcmp(source_drivers[i]->name, name) == 0)
-                        return source_drivers[i];
-        return NULL;
-}
-
-const char *domain_kind_name(enum domain_kind kind)
-{
-        return "package";
-}
 
 static const struct source_config config;
 static const struct topology topology;

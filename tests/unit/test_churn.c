@@ -29,11 +29,11 @@
 #define PER_TICK   20u
 #define ALIVE      64u /* at a time: each lives for some ticks */
 #define NROWS      1024u
-#define FIRST_PID                                                                            \
-        (1u << 22)       /* above all that a kernel gives: the ledger looks for this process \
-                          */
-#define NPIDS     30000u /* they come again, as in the kernel */
-#define RUN_NS    40000u
+#define RUN_NS     40000u
+
+/* They are above all that a kernel gives, as the ledger looks for this process, and come again. */
+#define FIRST_PID (1u << 22)
+#define NPIDS     30000u
 #define SHELL_PID (FIRST_PID + NPIDS)
 
 /* A table may grow once more to what one tick needed; a byte for each process would be 880,000. */

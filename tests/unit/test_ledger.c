@@ -88,16 +88,6 @@ static const struct source_driver source = {
 
 const struct source_driver *const source_drivers[] = {&source, NULL};
 
-const struct source_driver *source_driver_by_name(const char *name)
-{
-        return strcmp(name, source.name) == 0 ? &source : NULL;
-}
-
-const char *domain_kind_name(enum domain_kind kind)
-{
-        return kind == DOMAIN_PACKAGE ? "package" : "dram";
-}
-
 /* ---- who runs: what the test has noted down is collected at the tick ---- */
 
 static struct ledger ledger;
