@@ -82,6 +82,23 @@ static void dies_with_nodes_of_their_own_have_their_own_memory(void **state)
         assert_int_equal(amounts[1], 11);
 }
 
+static void several_nodes_of_one_socket_are_behind_its_domain(void **state)
+{
+        (void)state;
+        slot(0, 0, 0);
+        slot(1, 0, 0);
+        slot(3, 1, 0);
+        account(ENERGY_DRAM, 0, -1);
+        account(ENERGY_DRAM, 1, -1);
+        memory_nodes_init(&nodes, 4, &accounts, &topology, distance);
+        assert_true(memory_nodes_add(&nodes, 0, 7, amounts));
+        assert_true(memory_nodes_add(&nodes, 1, 11, amounts));
+        assert_true(memory_nodes_add(&nodes, 3, 100, amounts));
+        assert_true(memory_nodes_add(&nodes, 3, 0, amounts)); /* a node without memory */
+        assert_int_equal(amounts[0], 18);
+        assert_int_equal(amounts[1], 100);
+}
+
 static void dies_of_one_node_share_its_memory_and_nothing_is_lost(void **state)
 {
         (void)state;
@@ -145,6 +162,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_node_is_behind_its_socket_and_one_without_cpus_behind_the_nearest),
                 TEST(dies_with_nodes_of_their_own_have_their_own_memory),
+                TEST(several_nodes_of_one_socket_are_behind_its_domain),
                 TEST(dies_of_one_node_share_its_memory_and_nothing_is_lost),
                 TEST(without_numa_all_memory_is_behind_all_domains),
                 TEST(memory_in_use_at_a_socket_is_that_of_all_its_nodes),
