@@ -125,9 +125,8 @@ static void doubt_baseline(struct server *s)
         if (!changes[0])
                 return;
         snprintf(s->baseline_doubt, sizeof(s->baseline_doubt),
-                 "since the baseline was measured, %s: it may not hold any more; measure it again "
-                 "with "
-                 "'energat --basepower'",
+                 "the baseline is of other circumstances: %s; measure it again with 'energat "
+                 "--basepower'",
                  changes);
         log_warning("%s", s->baseline_doubt);
 }

@@ -224,6 +224,34 @@ starts_or_refuses() {
         starts_with --socket "$RIG/none2.sock" "$@" && ends_well && says 'cannot make the state directory'
 }
 
+# The same machine with another microcode: its baseline is used, with a word.
+test_changed_since() {
+        if ! grep -q '^microcode' /proc/cpuinfo; then
+                skip "a baseline of another microcode" "this processor tells none"
+                return
+        fi
+        rig_run --check >"$RIG/out" 2>&1 </dev/null
+        check "a baseline of another microcode is a warning" matches "$(cat "$RIG/out")" \
+                'warn +calibration.*the microcode was another and is '
+        rig_run status --format json >"$RIG/status.json" </dev/null
+        check "in the status, too" matches "$(json "$RIG/status.json" '.warnings[]')" \
+                'the microcode was another and is .*energat --basepower'
+        rig_run run --format json -- true >"$RIG/run.json" </dev/null
+        check "and it is in force" equal "$(json "$RIG/run.json" .baseline)" measured
+}
+
+# A file that is no baseline: said, and base power is learned.
+test_refused_baseline() {
+        rig_baseline 20000
+        rig_start_daemon
+        check "a baseline in milliwatts is refused" matches "$(cat "$RIG/daemon.log")" \
+                'pkg_base_w\[0\] is not a number from 0 to 1000; calibrate again'
+        rig_run run --format json -- true >"$RIG/run.json" </dev/null
+        check "and base power is learned meanwhile" equal "$(json "$RIG/run.json" .baseline)" learning
+        rig_stop_daemon
+        rig_baseline 20
+}
+
 # Half a minute of calibration, ended after two seconds.
 test_end_while_calibrating() {
         local client before
@@ -251,7 +279,11 @@ if rig_is_root; then
         test_unknown_keys
         test_socket
         test_directories
+        test_refused_baseline
+        jq '. + {machine: {microcode: "another"}}' "$RIG/state/baseline_power.json" >"$RIG/changed" &&
+                mv "$RIG/changed" "$RIG/state/baseline_power.json"
         rig_start_daemon
+        test_changed_since
         test_no_place_for_trace
         test_no_such_process
         test_end_while_calibrating
