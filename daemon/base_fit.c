@@ -15,12 +15,12 @@
 #define ROUNDS           4    /* of reweighting: the loss hardly changes any more */
 #define LEAST_SCALE      5e-4 /* of power: a counter that moves every ms is no better over 0.5 s */
 #define MAX_CORRELATION  0.95
-#define GRID             20
+#define GRID             20 /* shapes looked at first; then between the neighbours of the best */
 #define REFINEMENTS      12
-#define BISECTIONS       10
+#define BISECTIONS       10 /* to where a law ceases to fit */
 #define ACROSS           12 /* laws looked at between the ends of what fits */
 #define GOLDEN           0.6180339887498949
-#define REST_PART        20
+#define REST_PART        20 /* of the points, those with the least load; at least so many: */
 #define REST_MIN         5
 
 #define LOWEST_EXPONENT  0.05
