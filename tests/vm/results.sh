@@ -24,6 +24,7 @@ RESULTS_FAILED=0
 RESULTS_CLAIMS=0
 RESULTS_SILENT=2    # what is returned when nothing was heard for
 RESULTS_LIMIT_S=0   # so many seconds
+RESULTS_HEARD=false # of the last machine, anything
 
 # results_test NAME pass|fail|skip SECONDS TEXT: one test is over
 results_test() {
@@ -107,7 +108,9 @@ results_scenario() {
 results_read() {
         local line status
         RESULTS_LIMIT_S=$2
+        RESULTS_HEARD=false
         while results_line; status=$?; [[ $status -eq 0 ]]; do
+                RESULTS_HEARD=true
                 case $line in
                 'scenario '*)
                         RESULTS_LIMIT_S=$("$3" "${line#* }")
