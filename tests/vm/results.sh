@@ -24,7 +24,7 @@ RESULTS_FAILED=0
 RESULTS_CLAIMS=0
 RESULTS_SILENT=2    # what is returned when nothing was heard for
 RESULTS_LIMIT_S=0   # so many seconds
-RESULTS_HEARD=false # of the last machine, anything
+RESULTS_HEARD=false
 
 # results_test NAME pass|fail|skip SECONDS TEXT: one test is over
 results_test() {
@@ -121,6 +121,11 @@ results_read() {
                 esac
         done
         return "$status"
+}
+
+# results_heard: anything of the last machine
+results_heard() {
+        $RESULTS_HEARD
 }
 
 results_has() {

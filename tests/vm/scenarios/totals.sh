@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # topologies: base
+# measures: yes
 #
 # Totals survive energatd: what was used before a restart or a crash is still there afterwards, and what
 # the meter has counted meanwhile is nobody's, but not lost.
