@@ -51,8 +51,8 @@ many_processes() {
         local before from percent run_pid
         rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" run --format json \
                 --output "$RIG/report.json" -- \
-                sh -c "i=0; while [ \$i -lt $PROCESSES ]; do sleep 300 & i=\$((i + 1)); done; \
-                        sleep $((SECONDS_EACH + 15)); kill \$(jobs -p); wait" >/dev/null 2>&1
+                sh -c "i=0; while [ \$i -lt $PROCESSES ]; do \
+                        sleep $((SECONDS_EACH + 15)) & i=\$((i + 1)); done; wait" >/dev/null 2>&1
         run_pid=$RIG_PID
         sleep 10
         before=$(thread_ns)
