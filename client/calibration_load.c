@@ -145,6 +145,14 @@ static void *be_busy(void *arg)
         }
 }
 
+bool calibration_load_has(const struct calibration_load *l, int package)
+{
+        for (unsigned int i = 0; i < l->ncores; i++)
+                if (l->cores[i].package == package || l->cores[i].package < 0)
+                        return true;
+        return false;
+}
+
 unsigned int calibration_load_cores(const struct calibration_load *l)
 {
         return l->most;

@@ -18,6 +18,9 @@ struct calibration_load;
 int calibration_load_new(struct calibration_load **ret);
 void calibration_load_free(struct calibration_load *l);
 
+/* Has that package a core that we may use?  Where the kernel does not tell packages, each has. */
+bool calibration_load_has(const struct calibration_load *l, int package);
+
 /* Cores of the package that has the most. */
 unsigned int calibration_load_cores(const struct calibration_load *l);
 

@@ -9,6 +9,7 @@
 #include "text.h"
 
 #define CONFIDENCE_95    0.975 /* of both sides */
+#define MOST_HALF_WIDTH  0.1   /* of an exponent that is worth using */
 #define EXACT_EXPONENT   0.02
 #define EXACT_BASE_RATIO 0.02
 
@@ -17,12 +18,16 @@ double calibration_half_width(const struct power_fit *fit, double error)
         return fit->freedom >= 1 ? error * gsl_cdf_tdist_Pinv(CONFIDENCE_95, fit->freedom) : NAN;
 }
 
-bool calibration_is_trusted(const struct power_fit *fit)
+const char *calibration_doubt(const struct power_fit *fit)
 {
         for (unsigned int i = 0; i < fit->ngroups; i++)
                 if (fit->base_w[i] < 0)
-                        return false;
-        return calibration_half_width(fit, fit->exponent_error) <= CALIBRATION_MOST_HALF_WIDTH;
+                        return "the curve has a base power below 0, so it is not the machine's";
+        if (calibration_half_width(fit, fit->exponent_error) <= MOST_HALF_WIDTH)
+                return NULL;
+        return fit->misfit ? "the points are on no such curve: more of them would not help"
+                           : "it is too uncertain: calibrate a machine that is at rest, or with "
+                             "more --windows";
 }
 
 double calibration_excess(const struct power_fit *fit)
@@ -120,11 +125,13 @@ void calibration_print(const struct calibration_result *result)
                        fit->law == POWER_POLYGON ? "straight" : "smooth");
         printf("off the curve by %s on average, after %u windows at each load\n",
                text_quantity(residual, fit->residual_w, "W"), result->windows);
+        if (fit->misfit)
+                puts("the points are off the curve by more than chance: its errors count that");
         if (result->written) {
                 fputs("written to ", stdout);
                 text_print_safe(stdout, result->written);
                 puts("; in force after 'systemctl reload energatd'");
-        } else if (calibration_is_trusted(fit)) {
+        } else if (!calibration_doubt(fit)) {
                 printf("nothing was changed: --write puts it into the configuration, or --%s %.3f "
                        "uses it once\n",
                        name, fit->exponent);

@@ -23,9 +23,8 @@ struct calibration_result {
 /* Half of the 95 % confidence interval that belongs to a standard error of this fit; NAN. */
 double calibration_half_width(const struct power_fit *fit, double error);
 
-/* Is the fit good enough to be used? */
-bool calibration_is_trusted(const struct power_fit *fit);
-#define CALIBRATION_MOST_HALF_WIDTH 0.1 /* of an exponent that is worth using */
+/* What is wrong with a fit that is not trusted, or NULL. */
+const char *calibration_doubt(const struct power_fit *fit);
 
 /* How many times wider than anyone needs the intervals of exponent and bases are: more windows are
  * worth their time when it is above 1.  INFINITY: not known. */

@@ -74,8 +74,9 @@ static int by_others(const void *a, const void *b)
         return (x->others > y->others) - (x->others < y->others);
 }
 
-static struct power_point median_of(const struct calibration_windows *w, unsigned int group,
-                                    const struct calibration_window *windows, size_t count)
+static struct power_point median_of(const struct calibration_windows *w, unsigned int load,
+                                    unsigned int group, const struct calibration_window *windows,
+                                    size_t count)
 {
         for (size_t i = 0; i < count; i++) {
                 w->loads[i] = windows[i].load;
@@ -83,6 +84,7 @@ static struct power_point median_of(const struct calibration_windows *w, unsigne
                 w->others[i] = windows[i].others;
         }
         return (struct power_point){.group = group,
+                                    .step = load + 1,
                                     .load = statistics_median(w->loads, count),
                                     .watts = statistics_median(w->watts, count),
                                     .others = statistics_median(w->others, count)};
@@ -104,7 +106,8 @@ size_t calibration_windows_points(struct calibration_windows *w, unsigned int ba
                         for (size_t i = 0; i < parts; i++) {
                                 size_t first = quiet * i / parts, end = quiet * (i + 1) / parts;
 
-                                points[n++] = median_of(w, group, &windows[first], end - first);
+                                points[n++] = median_of(w, load, group, &windows[first],
+                                                        end - first);
                         }
                 }
         }

@@ -126,28 +126,38 @@ static int grow(struct calibration *k)
 
 /* ---- windows ---- */
 
-/* false: a package was not read. */
+/* The sockets that have cores for us.  false: a package was not read. */
 static bool add_packages(struct calibration *k, const json_t *report, double seconds)
 {
         json_t *sockets = json_object_get(report, "sockets"), *socket;
+        unsigned int group = 0;
         size_t i;
 
         json_array_foreach(sockets, i, socket)
         {
                 double joules = report_number(socket, "machine", "package_j"), busy;
+                int number = (int)report_integer(socket, "socket");
 
-                if (i == POWER_FIT_MAX_GROUPS || isnan(joules))
+                if (!calibration_load_has(k->load, number)) {
+                        if (!k->windows)
+                                text_message("socket %d is left out: none of its CPUs may be used "
+                                             "here (taskset, cpuset)",
+                                             number);
+                        continue;
+                }
+                if (group == POWER_FIT_MAX_GROUPS || isnan(joules) ||
+                    (k->windows && k->sockets[group] != number))
                         return false;
-                k->sockets[i] = (int)report_integer(socket, "socket");
+                k->sockets[group] = number;
                 busy = report_number(socket, NULL, "busy_s");
-                k->seen[i] = (struct calibration_window){
+                k->seen[group++] = (struct calibration_window){
                         .load = busy / seconds,
                         .watts = joules / seconds,
                         .others = (busy - report_number(socket, NULL, "cpu_s")) / seconds};
         }
         if (!k->windows)
-                k->ngroups = (unsigned int)i;
-        return i > 0 && i == k->ngroups;
+                k->ngroups = group;
+        return group > 0 && group == k->ngroups;
 }
 
 /* The sockets with a dram domain and memory behind it, which have to be the same throughout. */
@@ -257,6 +267,9 @@ static unsigned int rounds_needed(const struct calibration *k)
         unsigned int most = k->most_windows / k->round_windows;
         double excess = k->fitted == 0 ? calibration_excess(&k->fit) : INFINITY;
         double needed = fmax(ceil((k->round + 1) * excess * excess), FEWEST_ROUNDS);
+
+        if (k->fitted == 0 && k->fit.misfit && most > FEWEST_ROUNDS)
+                return FEWEST_ROUNDS; /* the law is wrong, and stays so */
 
         return needed < most ? (unsigned int)needed : most;
 }
@@ -387,8 +400,7 @@ static int say_no_curve(int error)
         text_message("%s", error == -ENOMEM ? "out of memory"
                            : error == -ERANGE
                                    ? "power does not grow with the load: there is no curve to fit"
-                                   : "too few loads that differ: a curve needs three, so at least "
-                                     "two cores, at rest to begin with");
+                                   : "too few loads that differ: a curve needs three");
         return STATUS_FAILED;
 }
 
@@ -413,13 +425,13 @@ static int finish(struct calibration *k)
                                             .sockets = k->sockets,
                                             .windows = (k->round + 1) * k->round_windows};
         int r = STATUS_OK, told = STATUS_OK;
+        const char *doubt;
 
         if (k->fitted < 0)
                 return say_no_curve(k->fitted);
-        if (!calibration_is_trusted(&k->fit)) {
-                text_message("the fit is too uncertain to be used (at most +- %.1f); calibrate a "
-                             "machine that is at rest, or with more --windows",
-                             CALIBRATION_MOST_HALF_WIDTH);
+        doubt = calibration_doubt(&k->fit);
+        if (doubt) {
+                text_message("the fit is not to be used: %s", doubt);
                 r = STATUS_FAILED;
         } else if (k->options->write_config) {
                 r = write_exponent(k, &result.written);

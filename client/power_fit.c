@@ -2,9 +2,11 @@
 #include "power_fit.h"
 
 #include <errno.h>
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_multifit.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GRID         95 /* steps of 0.01 from POWER_FIT_LOWEST to 1 */
 #define REFINEMENTS  60 /* golden sections: 0.618^60 is below 1e-12 */
@@ -13,8 +15,9 @@
 #define SAME_LOAD    0.25 /* loads nearer than this part of the range are one */
 #define FEWEST_LOADS 3    /* that differ: base, slope and exponent */
 #define LOWEST_SLOPE 1e-9
-#define OWN_LOAD     0.1 /* of a core: below it others do more than we */
-#define MAX_TERMS    3   /* base, slope, unevenness */
+#define OWN_LOAD     0.1  /* of a core: below it others do more than we */
+#define MAX_TERMS    3    /* base, slope, unevenness */
+#define CHANCE       0.99 /* that points on the curve are not taken for others */
 
 /* load^exponent, by the law between whole numbers */
 static double raised(double load, double exponent, enum power_law law)
@@ -90,13 +93,13 @@ static struct line solve(struct problem *p, unsigned int group, double exponent,
 
         for (size_t i = 0; i < p->n; i++) {
                 const struct power_point *point = &p->points[i];
-                const double terms[MAX_TERMS] = {1, raised(point->load, exponent, p->law),
-                                                 -taken_off(point->load, exponent)};
 
                 if (point->group != group)
                         continue;
-                for (size_t k = 0; k < nterms; k++)
-                        gsl_matrix_set(p->terms, count, k, terms[k]);
+                gsl_matrix_set(p->terms, count, 0, 1);
+                gsl_matrix_set(p->terms, count, 1, raised(point->load, exponent, p->law));
+                if (nterms > 2)
+                        gsl_matrix_set(p->terms, count, 2, -taken_off(point->load, exponent));
                 gsl_vector_set(p->watts, count, point->watts);
                 gsl_vector_set(p->weights, count++, 1);
         }
@@ -191,44 +194,103 @@ static unsigned int different_loads(const struct problem *p, unsigned int group)
 }
 
 /* What is fitted: the exponent, and some terms for each group. */
-static double freedom_of(const struct problem *p)
+static double fitted_numbers(enum power_law law, unsigned int ngroups)
 {
-        return (double)p->n - 1 - (p->law == POWER_UNEVEN ? 3 : 2) * (double)p->ngroups;
+        return 1 + (law == POWER_UNEVEN ? 3 : 2) * (double)ngroups;
+}
+
+static int by_step(const void *a, const void *b)
+{
+        const struct power_point *x = a, *y = b;
+
+        if (x->group != y->group)
+                return x->group < y->group ? -1 : 1;
+        return (x->step > y->step) - (x->step < y->step);
+}
+
+/* How far the means of repeated points are off the curve: the sum of squares, and of how many. */
+static int repetitions(const struct problem *p, const struct power_fit *fit, double *off_mean,
+                       size_t *nmeans)
+{
+        struct power_point *points = calloc(p->n, sizeof(points[0]));
+
+        if (!points)
+                return -ENOMEM;
+        memcpy(points, p->points, p->n * sizeof(points[0]));
+        qsort(points, p->n, sizeof(points[0]), by_step);
+        *off_mean = 0;
+        *nmeans = 0;
+        for (size_t i = 0, end; i < p->n; i = end) {
+                double sum = 0;
+
+                for (end = i; end == i || (end < p->n && points[i].step &&
+                                           by_step(&points[i], &points[end]) == 0);
+                     end++)
+                        sum += points[end].watts -
+                               power_fit_watts(fit, points[end].group, points[end].load);
+                *off_mean += sum * sum / (double)(end - i);
+                (*nmeans)++;
+        }
+        free(points);
+        return 0;
+}
+
+/* The variance of a point, and what it rests on. */
+static int find_variance(struct problem *p, struct power_fit *fit, double *variance)
+{
+        double rest = rest_at(p, fit->exponent), fitted = fitted_numbers(p->law, p->ngroups);
+        double off_mean, between, within;
+        size_t nmeans;
+        int r = repetitions(p, fit, &off_mean, &nmeans);
+
+        if (r < 0)
+                return r;
+        fit->freedom = (double)p->n - fitted;
+        *variance = fit->freedom >= 1 ? rest / fit->freedom : NAN;
+        between = (double)nmeans - fitted;
+        within = (double)(p->n - nmeans);
+        if (between < 1 || within < 1)
+                return 0;
+        fit->misfit = off_mean / between > gsl_cdf_fdist_Pinv(CHANCE, between, within) *
+                                                   fmax(rest - off_mean, 0) / within;
+        if (fit->misfit) {
+                fit->freedom = between;
+                *variance = off_mean / between;
+        }
+        return 0;
 }
 
 /* Standard error of the exponent. */
-static double exponent_error(struct problem *p, double exponent)
+static double exponent_error(struct problem *p, double exponent, double variance)
 {
-        double h = CURVE_STEP, freedom = freedom_of(p), middle, curvature;
+        double h = CURVE_STEP, middle, curvature;
 
-        if (freedom < 1)
-                return NAN;
         middle = fmin(exponent, 1 - h); /* at the end of the range: beside it */
         curvature = (rest_at(p, middle + h) - 2 * rest_at(p, middle) + rest_at(p, middle - h)) /
                     (h * h);
-        return curvature > 0 ? sqrt(2 * rest_at(p, exponent) / freedom / curvature) : NAN;
+        return curvature > 0 ? sqrt(2 * variance / curvature) : NAN;
 }
 
 /* Standard error of a base: of the line, and by what the exponent's error moves it. */
-static double base_error(struct problem *p, const struct power_fit *fit, unsigned int group)
+static double base_error(struct problem *p, const struct power_fit *fit, unsigned int group,
+                         double variance)
 {
-        double freedom = freedom_of(p), moved;
+        double moved;
 
-        if (freedom < 1)
+        if (isnan(fit->exponent_error))
                 return NAN;
         moved = line_at(p, group, fit->exponent - fit->exponent_error).base - fit->base_w[group];
-        return sqrt(rest_at(p, fit->exponent) / freedom *
-                            line_at(p, group, fit->exponent).base_variance +
-                    moved * moved);
+        return sqrt(variance * line_at(p, group, fit->exponent).base_variance + moved * moved);
 }
 
 static int solve_problem(struct problem *p, struct power_fit *fit)
 {
-        *fit = (struct power_fit){
-                .law = p->law, .exponent = best_exponent(p), .ngroups = p->ngroups};
+        double variance;
+        int r;
+
+        fit->exponent = best_exponent(p);
+        fit->ngroups = p->ngroups;
         fit->residual_w = sqrt(rest_at(p, fit->exponent) / (double)p->n);
-        fit->freedom = freedom_of(p);
-        fit->exponent_error = exponent_error(p, fit->exponent);
         for (unsigned int group = 0; group < p->ngroups; group++) {
                 struct line line = line_at(p, group, fit->exponent);
 
@@ -237,8 +299,13 @@ static int solve_problem(struct problem *p, struct power_fit *fit)
                 fit->base_w[group] = line.base;
                 fit->slope_w[group] = line.slope;
                 fit->uneven_w[group] = line.uneven;
-                fit->base_error_w[group] = base_error(p, fit, group);
         }
+        r = find_variance(p, fit, &variance);
+        if (r < 0)
+                return r;
+        fit->exponent_error = exponent_error(p, fit->exponent, variance);
+        for (unsigned int group = 0; group < p->ngroups; group++)
+                fit->base_error_w[group] = base_error(p, fit, group, variance);
         return 0;
 }
 
@@ -268,11 +335,13 @@ static size_t loaded(struct power_point *some, const struct power_point *points,
         return count;
 }
 
-/* Which of two fits to the same points is better: by the variance that they leave. */
+/* Which of two fits to the same points is better: by the variance that they leave, for as many
+ * numbers as they fit. */
 static double variance_left(const struct power_fit *fit, size_t n)
 {
-        return fit->freedom >= 1 ? fit->residual_w * fit->residual_w * (double)n / fit->freedom
-                                 : INFINITY;
+        double freedom = (double)n - fitted_numbers(fit->law, fit->ngroups);
+
+        return freedom >= 1 ? fit->residual_w * fit->residual_w * (double)n / freedom : INFINITY;
 }
 
 int power_fit_cores(struct power_fit *fit, const struct power_point *points, size_t n)

@@ -24,7 +24,9 @@
  *
  * For a given exponent the rest is linear, so the search is in one dimension: a grid, then a golden
  * section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are from the curvature
- * of the sum of squares at its minimum.
+ * of the sum of squares at its minimum.  Where the same load was measured several times, the means
+ * of the loads are off the curve by no more than the repetitions allow, or the law does not hold:
+ * an F test of lack of fit, at 1 %.
  *
  * Pure: tables of numbers in, numbers out.
  */
@@ -41,7 +43,8 @@ enum power_law { POWER_SMOOTH, POWER_UNEVEN, POWER_POLYGON };
 struct power_point {
         unsigned int group; /* package */
         double load, watts;
-        double others; /* what part of the load is not ours */
+        double others;     /* what part of the load is not ours */
+        unsigned int step; /* from 1: points of a group with the same are repetitions; 0: none is */
 };
 
 struct power_fit {
@@ -53,6 +56,8 @@ struct power_fit {
         double uneven_w[POWER_FIT_MAX_GROUPS]; /* k x v / 2, with POWER_UNEVEN */
         double residual_w;                     /* root mean square */
         double freedom; /* degrees of it: the points fitted, less what was fitted to them */
+        bool misfit;    /* the law does not hold: errors are those of the steps from the curve, and
+                           not smaller for more repetitions; so is the freedom */
 };
 
 /*

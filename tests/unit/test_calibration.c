@@ -138,11 +138,39 @@ static void a_curve_is_found_beside_others(void **state)
                 assert_true(rounds < 3 || excess < 2 * before); /* it does not grow */
         }
         assert_true(excess <= 1);
-        assert_true(calibration_is_trusted(&fit));
+        assert_null(calibration_doubt(&fit));
         assert_int_equal(fit.law, POWER_UNEVEN);
+        assert_false(fit.misfit);
         assert_true(fabs(fit.exponent - CURVE) < 0.02);
         assert_true(fabs(fit.base_w[0] - BASE_W) < 0.02 * BASE_W);
         assert_true(fabs(fit.base_w[1] - BASE_W - 1) < 0.02 * BASE_W);
+}
+
+/* A package that draws 3 W more from the second core on: no curve of the model. */
+static void a_law_that_does_not_hold_is_not_hidden_by_repetition(void **state)
+{
+        double half_width[2];
+        struct power_fit fit;
+
+        (void)state;
+        for (unsigned int more = 0; more < 2; more++) {
+                for (unsigned int i = 0; i < 4; i++) {
+                        for (unsigned int load = 0; load < LOADS; load++)
+                                for (unsigned int k = 0; k < ROUND; k++)
+                                        add(load, load,
+                                            BASE_W + CORE_W * pow(load, 0.8) + (load > 1) * 3 +
+                                                    0.01 * (k % 3),
+                                            0);
+                }
+                assert_int_equal(power_fit_cores(&fit, points,
+                                                 calibration_windows_points(windows, 4 * (more + 1),
+                                                                            points)),
+                                 0);
+                assert_true(fit.misfit);
+                half_width[more] = calibration_half_width(&fit, fit.exponent_error);
+        }
+        assert_true(half_width[0] > 0.01);
+        assert_true(half_width[1] > 0.9 * half_width[0]);
 }
 
 static void what_is_not_known_is_not_exact(void **state)
@@ -155,17 +183,17 @@ static void what_is_not_known_is_not_exact(void **state)
                                 .freedom = 30};
 
         (void)state;
-        assert_true(calibration_excess(&fit) < 1 && calibration_is_trusted(&fit));
+        assert_true(calibration_excess(&fit) < 1 && !calibration_doubt(&fit));
         fit.base_error_w[0] = 0.4; /* 2.04 times that is more than 2 % of 20 W */
-        assert_true(calibration_excess(&fit) > 1 && calibration_is_trusted(&fit));
+        assert_true(calibration_excess(&fit) > 1 && !calibration_doubt(&fit));
         fit.base_error_w[0] = NAN;
         assert_true(isinf(calibration_excess(&fit)));
         fit.base_error_w[0] = 0.01;
         fit.base_w[0] = -1; /* no power is below none */
-        assert_true(isinf(calibration_excess(&fit)) && !calibration_is_trusted(&fit));
+        assert_true(isinf(calibration_excess(&fit)) && calibration_doubt(&fit));
         fit.base_w[0] = 20;
         fit.freedom = 0;
-        assert_true(isinf(calibration_excess(&fit)) && !calibration_is_trusted(&fit));
+        assert_true(isinf(calibration_excess(&fit)) && calibration_doubt(&fit));
 }
 
 int main(void)
@@ -177,6 +205,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(more_windows_than_there_is_room_for_are_left_out,
                                                 setup, teardown),
                 cmocka_unit_test_setup_teardown(a_curve_is_found_beside_others, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        a_law_that_does_not_hold_is_not_hidden_by_repetition, setup, teardown),
                 cmocka_unit_test(what_is_not_known_is_not_exact),
         };
 
