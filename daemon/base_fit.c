@@ -88,7 +88,7 @@ static double huber_loss(double off)
 static void fit_law(struct fitted *fitted, const struct points *p, const struct family *family,
                     double shape)
 {
-        double value[REGRESS_MAX_POINTS], weight[REGRESS_MAX_POINTS];
+        double value[REGRESS_MAX_POINTS] = {0}, weight[REGRESS_MAX_POINTS];
 
         for (size_t i = 0; i < p->n; i++) {
                 value[i] = family->value(p->load[i], shape, p->high_load);
