@@ -97,7 +97,7 @@ check "--basepower measures dram" equal "$?" 0
 base_w=$(json "$RIG/state/baseline_power.json" '.dram_base_w[0]')
 check "with the memory in use at rest it is more than that of none" \
         at_most "$(calculate "$DRAM_BASE_W + 0.5")" "$base_w"
-rig_run calibrate --delta --windows 10 --format json \
+RIG_LIMIT_S=180 rig_run calibrate --delta --windows 10 --format json \
         >"$RIG/delta.json" 2>"$RIG/delta.err" </dev/null
 check "calibrate --delta succeeds" equal "$?" 0
 note "$(cat "$RIG/delta.err")"
