@@ -53,7 +53,7 @@ static void end(struct online *o, const struct learned *all)
         char reason[512];
 
         learner_state(s->learner, false, &packages);
-        learner_baseline(s->learner, true, &b);
+        learner_baseline(s->learner, &b);
         online_free(o);
         if (packages.trusted && !loses_dram(s, &b)) { /* dram goes on being learned */
                 baseline_keep(call, &b, NAN);
@@ -71,16 +71,17 @@ static void end(struct online *o, const struct learned *all)
 static void tell_progress(struct online *o, const char *lacking)
 {
         struct server *s = o->call->server;
+        unsigned int nsockets = sampler_accounts(s->sampler)->nsockets;
         struct baseline b;
 
-        learner_baseline(s->learner, false, &b);
+        learner_powers(s->learner, false, &b);
         call_reply(o->call,
                    json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:n, s:s?, s:n}", "event",
                              "window", "window", (int)o->step, "windows", (int)o->steps,
-                             "package_w", json_watts(b.package_w, b.nsockets), "dram_w",
-                             json_watts(b.dram_w, b.nsockets), "package_half_width_w",
-                             json_watts(b.package_half_width_w, b.nsockets), "dram_half_width_w",
-                             json_watts(b.dram_half_width_w, b.nsockets), "busy_percent", "lacking",
+                             "package_w", json_watts(b.package_w, nsockets), "dram_w",
+                             json_watts(b.dram_w, nsockets), "package_half_width_w",
+                             json_watts(b.package_half_width_w, nsockets), "dram_half_width_w",
+                             json_watts(b.dram_half_width_w, nsockets), "busy_percent", "lacking",
                              lacking, "path"),
                    true);
 }
@@ -92,10 +93,11 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         struct learned state;
         struct baseline b;
 
+        learner_fit(call->server->learner);
         learner_state(call->server->learner, true, &state);
         o->step++;
         if (state.trusted) {
-                learner_baseline(call->server->learner, true, &b);
+                learner_baseline(call->server->learner, &b);
                 online_free(o);
                 baseline_keep(call, &b, NAN);
                 return 0;

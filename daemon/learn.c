@@ -11,8 +11,7 @@
 #include "learn_points.h"
 #include "log.h"
 
-#define FIT_EVERY     10  /* points: as long as there is nothing that is in force */
-#define REFRESH_EVERY 120 /* when there is: a minute */
+#define REFRESH_EVERY 120 /* points: a minute, when there is something in force */
 #define ACCURACY_US   10000
 
 struct learner {
@@ -52,11 +51,10 @@ static void run_take(struct letter *letter)
         mailbox_push(&l->server->mailbox, &l->taken);
 }
 
-void learner_state(struct learner *l, bool dram, struct learned *state)
+void learner_state(const struct learner *l, bool dram, struct learned *state)
 {
         const struct accounts *a = sampler_accounts(l->server->sampler);
 
-        learn_points_fit(l->points);
         *state = (struct learned){.trusted = true, .base_w = NAN, .half_width_w = NAN};
         for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
                 if (kind == ENERGY_DRAM && !dram)
@@ -81,13 +79,22 @@ void learner_state(struct learner *l, bool dram, struct learned *state)
         }
 }
 
-void learner_baseline(struct learner *l, bool trusted, struct baseline *b)
+void learner_fit(struct learner *l)
 {
         learn_points_fit(l->points);
+}
+
+void learner_powers(const struct learner *l, bool trusted, struct baseline *b)
+{
+        learn_points_base(l->points, trusted, b);
+}
+
+void learner_baseline(const struct learner *l, struct baseline *b)
+{
         baseline_begin(b, l->server, BASELINE_ONLINE);
         b->period_s = (double)LEARN_PERIOD_NS / NS_PER_S;
         b->windows = (unsigned int)learn_points_count(l->points, 0);
-        learn_points_base(l->points, trusted, b);
+        learn_points_base(l->points, true, b);
 }
 
 /* ---- in the main thread ---- */
@@ -114,6 +121,14 @@ static void run_set(struct letter *letter)
 
 /* Dram of a baseline that was learned may have been left out, because it was not to be trusted
  * then. */
+static bool lacks_dram(const struct baseline *kept, const struct accounts *a)
+{
+        for (unsigned int i = 0; i < a->n; i++)
+                if (a->all[i].kind == ENERGY_DRAM && isnan(kept->dram_w[a->all[i].socket]))
+                        return true;
+        return false;
+}
+
 static bool fill_in_dram(struct baseline *b, const struct baseline *learned)
 {
         bool filled = false;
@@ -134,10 +149,12 @@ static bool is_news(struct learner *l, struct baseline *b)
         struct baseline learned;
         struct learned state;
 
-        if (kept && kept->method != BASELINE_ONLINE)
+        if (kept && (kept->method != BASELINE_ONLINE ||
+                     !lacks_dram(kept, sampler_accounts(l->server->sampler))))
                 return false;
-        learner_baseline(l, true, &learned);
+        learner_fit(l);
         if (kept) {
+                learner_powers(l, true, &learned);
                 *b = *kept;
                 return fill_in_dram(b, &learned);
         }
@@ -148,7 +165,9 @@ static bool is_news(struct learner *l, struct baseline *b)
                 log_notice("base power learned from the machine in use: %.2f W +- %.2f W",
                            state.base_w, state.half_width_w);
         l->in_force = true;
-        *b = learned;
+        b->nsockets = sampler_accounts(l->server->sampler)->nsockets;
+        b->method = BASELINE_ONLINE;
+        learner_powers(l, true, b); /* all else is for the file */
         return true;
 }
 
@@ -168,7 +187,7 @@ static void put_in_force(struct learner *l)
 
 static unsigned int pace(const struct learner *l)
 {
-        return l->in_force || l->server->baseline ? REFRESH_EVERY : FIT_EVERY;
+        return l->in_force || l->server->baseline ? REFRESH_EVERY : LEARN_FIT_EVERY;
 }
 
 static void on_taken(struct letter *letter)

@@ -9,9 +9,10 @@
  * power is in proportion to use or the machine was as good as at rest.  A calibration of the idle
  * machine assumes less, and takes precedence.
  *
- * Points are taken all the time, in the main thread.  As long as there is no baseline they are
- * fitted by itself, and results are marked meanwhile; afterwards only for `Calibrate` with online,
- * and for dram where that was kept before dram could be learned.
+ * Points are taken all the time, in the main thread.  As long as no baseline is kept they are
+ * fitted by itself: every five seconds until there is one to trust, and results are marked
+ * meanwhile, then every minute.  With one that is kept they are fitted for `Calibrate` with online
+ * alone, and every minute where dram was not known when it was learned.
  */
 #pragma once
 
@@ -36,7 +37,15 @@ struct learned {
 int learner_new(struct learner **ret, struct server *server);
 void learner_free(struct learner *l);
 
+/* Look at the points that have come since, once there are enough to make it worth the time. */
+void learner_fit(struct learner *l);
+
+/* ---- as of the last fit ---- */
+
 /* Of all packages; with dram: and of all dram domains. */
-void learner_state(struct learner *l, bool dram, struct learned *state);
-/* A baseline as a calibration makes one, of what is trusted; trusted false: of what is known. */
-void learner_baseline(struct learner *l, bool trusted, struct baseline *b);
+void learner_state(const struct learner *l, bool dram, struct learned *state);
+/* The powers of a baseline, and nothing else of it; trusted false: also those that only are known.
+ */
+void learner_powers(const struct learner *l, bool trusted, struct baseline *b);
+/* A whole baseline as a calibration makes one, of what is trusted.  It reads files. */
+void learner_baseline(const struct learner *l, struct baseline *b);

@@ -22,7 +22,7 @@ struct domain_points {
 struct learn_points {
         const struct accounts *accounts;
         struct domain_points *domains; /* by account */
-        bool due;
+        unsigned int since_fit;        /* points */
 };
 
 int learn_points_new(struct learn_points **ret, const struct accounts *accounts,
@@ -80,7 +80,7 @@ void learn_points_add(struct learn_points *p, uint64_t *sums, uint64_t *before, 
                 add_point(&p->domains[i], (double)busy_ns / NS_PER_S / seconds,
                           (double)uj / 1e6 / seconds);
         }
-        p->due = true;
+        p->since_fit++;
 }
 
 static void fit_domain(struct domain_points *d)
@@ -97,9 +97,11 @@ static void fit_domain(struct domain_points *d)
 
 void learn_points_fit(struct learn_points *p)
 {
-        for (unsigned int i = 0; p->due && i < p->accounts->n; i++)
+        if (p->since_fit < LEARN_FIT_EVERY)
+                return;
+        p->since_fit = 0;
+        for (unsigned int i = 0; i < p->accounts->n; i++)
                 fit_domain(&p->domains[i]);
-        p->due = false;
 }
 
 const struct base_fit *learn_points_of(const struct learn_points *p, unsigned int account)

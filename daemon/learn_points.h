@@ -12,7 +12,8 @@
 #include "base_fit.h"
 #include "baseline.h"
 
-#define LEARN_POINTS 240 /* two minutes of LEARN_PERIOD_NS */
+#define LEARN_POINTS    240 /* two minutes of LEARN_PERIOD_NS */
+#define LEARN_FIT_EVERY 10
 
 struct learn_points;
 
@@ -25,7 +26,8 @@ void learn_points_free(struct learn_points *p);
  * in it. */
 void learn_points_add(struct learn_points *p, uint64_t *sums, uint64_t *before, double seconds);
 
-/* Fit all anew when there are points that were not fitted. */
+/* Fit all anew when LEARN_FIT_EVERY points have come since: it takes some milliseconds an account.
+ */
 void learn_points_fit(struct learn_points *p);
 
 /* ---- as of the last fit ---- */
@@ -39,6 +41,6 @@ size_t learn_points_count(const struct learn_points *p, unsigned int account);
 
 /*
  * Powers, half-widths and the CPUs' use of `b`, of all sockets whose every die has a fit (trusted:
- * one that is to be trusted); NAN for the others.
+ * one that is to be trusted); NAN for the others.  Nothing else of `b` is touched.
  */
 void learn_points_base(const struct learn_points *p, bool trusted, struct baseline *b);
