@@ -16,9 +16,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "memory_limit.h"
+#include "text.h"
+
 #define NODES        "/sys/devices/system/node"
 #define MAX_NODES    1024 /* as the kernel's CONFIG_NODES_SHIFT of 10 */
 #define MAX_PACKAGES 32   /* of one node */
+#define ALLOWED      "Mems_allowed_list:"
 #define MASK_BITS    (CHAR_BIT * sizeof(unsigned long))
 #define PART         0.5  /* of what is available at first */
 #define LEFT_PART    0.25 /* of that, for others: with less, nothing is taken */
@@ -27,7 +31,8 @@
 
 struct node {
         unsigned int number;
-        bool has_memory;
+        bool has_memory, taken;     /* may any of it be taken here? */
+        double available;           /* bytes at first */
         int packages[MAX_PACKAGES]; /* of its CPUs, or of the nearest node's */
         unsigned int npackages, ncpus;
 };
@@ -35,8 +40,8 @@ struct node {
 struct calibration_memory {
         const char *root;
         struct node *nodes; /* by number; none: the kernel knows no nodes */
-        unsigned int nnodes;
-        double available; /* bytes at first */
+        unsigned int nnodes, ntaken;
+        double available; /* bytes at first, of the machine's and of the process's limits */
         char *memory;     /* reserved, most bytes of it */
         size_t most, touched;
 };
@@ -185,6 +190,48 @@ static int find_nodes(struct calibration_memory *m)
         return 0;
 }
 
+/* Is the number in a list such as "0-3,8"? */
+static bool is_listed(const char *list, unsigned int number)
+{
+        unsigned int begin, end;
+        int n;
+
+        for (const char *p = list; sscanf(p, "%u%n", &begin, &n) == 1; p += *p == ',') {
+                end = begin;
+                p += n;
+                if (sscanf(p, "-%u%n", &end, &n) == 1)
+                        p += n;
+                if (number >= begin && number <= end)
+                        return true;
+        }
+        return false;
+}
+
+/* The nodes whose memory this process may have (cpuset): mbind() leaves out the others, and does
+ * not tell.  A kernel without cpusets has no such line, and all may be had. */
+static void find_allowed(struct calibration_memory *m)
+{
+        char path[PATH_MAX], *line = NULL;
+        const char *list = NULL;
+        size_t size = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/proc/self/status", m->root);
+        f = fopen(path, "re");
+        while (f && !list && getline(&line, &size, f) > 0)
+                if (strncmp(line, ALLOWED, strlen(ALLOWED)) == 0)
+                        list = line + strlen(ALLOWED);
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                struct node *node = &m->nodes[i];
+
+                node->taken = node->has_memory && (!list || is_listed(list, node->number));
+                m->ntaken += node->taken;
+        }
+        free(line);
+        if (f)
+                fclose(f);
+}
+
 /* A node's part for a package. */
 static double part_of(const struct node *node, int package)
 {
@@ -194,11 +241,42 @@ static double part_of(const struct node *node, int package)
         return 0;
 }
 
+/* Would what is taken be in use behind the package? */
+static bool is_reached(const struct calibration_memory *m, int package)
+{
+        for (unsigned int i = 0; i < m->nnodes; i++)
+                if (m->nodes[i].taken && part_of(&m->nodes[i], package) > 0)
+                        return true;
+        return false;
+}
+
+/* Packages with memory, none of which may be taken, each once. */
+static void say_left_out(const struct calibration_memory *m)
+{
+        int said = INT_MIN;
+
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                const struct node *node = &m->nodes[i];
+
+                for (unsigned int p = 0; p < node->npackages; p++) {
+                        if (!node->has_memory || is_reached(m, node->packages[p]) ||
+                            node->packages[p] == said)
+                                continue;
+                        said = node->packages[p];
+                        text_message("socket %d is left out: none of its memory may be taken here "
+                                     "(cpuset)",
+                                     said);
+                }
+        }
+}
+
 double calibration_memory_used_gib(const struct calibration_memory *m, int package)
 {
         double bytes = 0;
         bool found = false;
 
+        if (m->nnodes && !is_reached(m, package))
+                return NAN;
         for (unsigned int i = 0; i < m->nnodes; i++) {
                 const struct node *node = &m->nodes[i];
                 double part = node->has_memory ? part_of(node, package) : 0;
@@ -219,20 +297,17 @@ double calibration_memory_used_gib(const struct calibration_memory *m, int packa
 
 /* ---- taking it ---- */
 
-/* Page by page over all nodes that have memory.  By the system call: libnuma reads all of the
- * machine's topology whenever a program that is linked with it starts. */
+/* Page by page over all nodes whose memory may be had.  By the system call: libnuma reads all of
+ * the machine's topology whenever a program that is linked with it starts. */
 static int spread_over_nodes(struct calibration_memory *m)
 {
         unsigned long mask[MAX_NODES / MASK_BITS + 1] = {0};
-        unsigned int n = 0;
 
-        for (unsigned int i = 0; i < m->nnodes; i++) {
-                if (!m->nodes[i].has_memory)
-                        continue;
-                mask[m->nodes[i].number / MASK_BITS] |= 1UL << (m->nodes[i].number % MASK_BITS);
-                n++;
-        }
-        if (n < 2)
+        for (unsigned int i = 0; i < m->nnodes; i++)
+                if (m->nodes[i].taken)
+                        mask[m->nodes[i].number / MASK_BITS] |= 1UL
+                                                                << (m->nodes[i].number % MASK_BITS);
+        if (m->ntaken < 2)
                 return 0;
         /* The kernel reads one bit less than it is told, see mbind(2), BUGS. */
         return syscall(SYS_mbind, m->memory, m->most, MPOL_INTERLEAVE, mask, MAX_NODES + 1, 0) < 0
@@ -254,15 +329,59 @@ static void offer_to_go_first(const struct calibration_memory *m)
         fclose(f);
 }
 
+/* What the machine has for all, or the limits of this process's control groups leave it. */
+static double available_now(const struct calibration_memory *m)
+{
+        double machine = memory_info(m->root, "/proc/meminfo", "MemAvailable");
+        double room = memory_limit_room(m->root);
+
+        return room < machine ? room : machine;
+}
+
+/* A node's, as the kernel counts the machine's: page cache can be had, too. */
+static double node_available(const struct calibration_memory *m, const struct node *node)
+{
+        return node_info(m, node->number, "MemFree") + node_info(m, node->number, "Active(file)") +
+               node_info(m, node->number, "Inactive(file)");
+}
+
+/* What all nodes together have when each gives as much as the least has free.  Page cache is not in
+ * it: instead of dropping a node's, the kernel takes the pages from another node. */
+static double find_evenly_free(struct calibration_memory *m)
+{
+        double least = INFINITY;
+
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                struct node *node = &m->nodes[i];
+                double bytes;
+
+                if (!node->taken)
+                        continue;
+                node->available = node_available(m, node);
+                bytes = node_info(m, node->number, "MemFree");
+                if (isnan(bytes) || isnan(node->available))
+                        return NAN;
+                least = fmin(least, bytes);
+        }
+        return m->ntaken * least;
+}
+
 static int reserve(struct calibration_memory *m)
 {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        double most;
         void *memory;
 
-        m->available = memory_info(m->root, "/proc/meminfo", "MemAvailable");
-        if (!(m->available * PART >= (double)page))
+        m->available = most = available_now(m);
+        if (m->nnodes) {
+                double evenly = find_evenly_free(m);
+
+                if (!(evenly >= most)) /* also when it is not known */
+                        most = evenly;
+        }
+        if (!(most * PART >= (double)page))
                 return -ENOMEM;
-        m->most = (size_t)(m->available * PART) / page * page;
+        m->most = (size_t)(most * PART) / page * page;
         memory = mmap(NULL, m->most, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED)
@@ -276,12 +395,19 @@ size_t calibration_memory_most(const struct calibration_memory *m)
         return m->most;
 }
 
-/* Is `bytes` more than others can spare? */
+/* Is `bytes` more than others can spare, in all or on a node? */
 static int check_left(const struct calibration_memory *m, size_t bytes)
 {
-        double available = memory_info(m->root, "/proc/meminfo", "MemAvailable");
+        if (!(available_now(m) - (double)bytes >= LEFT_PART * m->available))
+                return -ENOMEM;
+        for (unsigned int i = 0; i < m->nnodes; i++) {
+                const struct node *node = &m->nodes[i];
 
-        return available - (double)bytes >= LEFT_PART * m->available ? 0 : -ENOMEM;
+                if (node->taken && !(node_available(m, node) - (double)bytes / m->ntaken >=
+                                     LEFT_PART * node->available))
+                        return -ENOMEM;
+        }
+        return 0;
 }
 
 int calibration_memory_check(const struct calibration_memory *m)
@@ -320,12 +446,15 @@ int calibration_memory_new(struct calibration_memory **ret, const char *root)
                 return -ENOMEM;
         m->root = root;
         r = find_nodes(m);
-        if (r == 0)
+        if (r == 0) {
+                find_allowed(m);
                 r = reserve(m);
+        }
         if (r < 0) {
                 calibration_memory_free(m);
                 return r;
         }
+        say_left_out(m);
         offer_to_go_first(m);
         *ret = m;
         return 0;

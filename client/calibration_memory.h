@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory as a load for calibration: how much is in use behind each package, and more of it, taken
- * piece by piece and spread over all nodes alike, so that every package's dram has its part.
+ * piece by piece and spread over all nodes alike that this process may use (cpuset), so that every
+ * package's dram has its part; a package with none of them is left out, and that is said.
  *
  * The memory of a node belongs to the packages of its CPUs, evenly where these are several; that of
  * a node without CPUs to those of the nearest node with some.  In use is what is not free, page
  * cache included, as it is for energatd.
  *
- * Others come first: half of what is available is left to them from the beginning, nothing more is
- * taken when they leave less than half of that, and should memory run out nevertheless, the kernel
- * is told to end this process.
+ * Others come first: half of what is available is left to them from the beginning, on each node and
+ * within the limits of this process's control groups (memory_limit.h).  As all nodes give the same,
+ * the one with the least free memory says how much.  Nothing more is taken when others leave less
+ * than half of what they had, and should memory run out nevertheless, the kernel is told to end
+ * this process.
  */
 #pragma once
 
@@ -34,6 +37,6 @@ size_t calibration_memory_most(const struct calibration_memory *m);
 int calibration_memory_grow(struct calibration_memory *m, size_t bytes);
 int calibration_memory_check(const struct calibration_memory *m);
 
-/* GiB in use behind a package now; NAN: it has no memory, or the kernel does not tell.  Where it
- * knows no nodes, that is all of the machine's. */
+/* GiB in use behind a package now; NAN: it has none of which any may be taken, or the
+ * kernel does not tell.  Where it knows no nodes, that is all of the machine's. */
 double calibration_memory_used_gib(const struct calibration_memory *m, int package);

@@ -32,15 +32,24 @@ static void available(unsigned int mib)
             mib * 1024);
 }
 
-static void node(unsigned int number, double gib, double free_gib, const char *distances)
+static void cached_node(unsigned int number, double gib, double free_gib, double cache_gib,
+                        const char *distances)
 {
         char path[64];
 
         snprintf(path, sizeof(path), "sys/devices/system/node/node%u/meminfo", number);
-        say(path, "Node %u MemTotal: %.0f kB\nNode %u MemFree: %.0f kB\nNode %u Active: 7 kB\n",
-            number, gib * GIB_KIB, number, free_gib * GIB_KIB, number);
+        say(path,
+            "Node %u MemTotal: %.0f kB\nNode %u MemFree: %.0f kB\nNode %u Active: 7 kB\n"
+            "Node %u Active(file): %.0f kB\nNode %u Inactive(file): 0 kB\n",
+            number, gib * GIB_KIB, number, free_gib * GIB_KIB, number, number, cache_gib * GIB_KIB,
+            number);
         snprintf(path, sizeof(path), "sys/devices/system/node/node%u/distance", number);
         say(path, "%s\n", distances);
+}
+
+static void node(unsigned int number, double gib, double free_gib, const char *distances)
+{
+        cached_node(number, gib, free_gib, 0, distances);
 }
 
 static void cpu(unsigned int number, unsigned int at, int package)
@@ -186,6 +195,67 @@ static void nothing_is_taken_that_others_need_by_now(void **state)
         assert_int_equal(calibration_memory_grow(memory, 1024 * MIB), 1);
 }
 
+/* Each gives the same: half of what the least has free, page cache not included. */
+static void the_node_with_the_least_free_memory_says_how_much(void **state)
+{
+        (void)state;
+        node(0, 8, 6, "10 20 20");
+        cached_node(1, 8, 0.25, 7, "20 10 20");
+        node(2, 0, 0, "20 20 10"); /* has none to give */
+        begin();
+        assert_int_equal(calibration_memory_most(memory), 256 * MIB);
+}
+
+static void a_node_is_not_emptied(void **state)
+{
+        (void)state;
+        node(0, 8, 6, "10 20");
+        cached_node(1, 8, 2, 2, "20 10");
+        begin();
+        assert_int_equal(calibration_memory_check(memory), 0);
+        cached_node(1, 8, 0, 1, "20 10"); /* a quarter, and all of it page cache */
+        assert_int_equal(calibration_memory_check(memory), 0);
+        assert_int_equal(calibration_memory_grow(memory, 64 * MIB), -ENOMEM);
+        cached_node(1, 8, 0, 0.99, "20 10");
+        assert_int_equal(calibration_memory_check(memory), -ENOMEM);
+}
+
+static void a_node_that_is_not_allowed_is_left_alone(void **state)
+{
+        (void)state;
+        node(0, 8, 6, "10 20 20 20");
+        node(1, 8, 0.25, "20 10 20 20");
+        node(2, 8, 6, "20 20 10 20");
+        node(3, 8, 6, "20 20 20 10");
+        for (unsigned int i = 0; i < 4; i++)
+                cpu(i, i, (int)i);
+        say("proc/self/status", "Mems_allowed:\t0000000d\nMems_allowed_list:\t0,2-3\n");
+        begin();
+        assert_int_equal(calibration_memory_most(memory), 1024 * MIB);
+        assert_true(uses(0, 2));
+        assert_true(isnan(calibration_memory_used_gib(memory, 1)));
+        assert_true(uses(2, 2));
+        assert_true(uses(3, 2));
+        calibration_memory_free(memory);
+        memory = NULL;
+        say("proc/self/status", "Mems_allowed_list:\t4\n"); /* and that has none */
+        assert_int_equal(calibration_memory_new(&memory, tree.root), -ENOMEM);
+}
+
+static void limits_of_control_groups_are_kept(void **state)
+{
+        (void)state;
+        say("proc/self/mountinfo", "30 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        say("proc/self/cgroup", "0::/a\n");
+        say("sys/fs/cgroup/a/memory.max", "%zu\n", 1000 * MIB);
+        say("sys/fs/cgroup/a/memory.current", "%zu\n", 200 * MIB);
+        begin();
+        assert_int_equal(calibration_memory_most(memory), 400 * MIB);
+        assert_int_equal(calibration_memory_check(memory), 0);
+        say("sys/fs/cgroup/a/memory.current", "%zu\n", 801 * MIB); /* a quarter is 200 */
+        assert_int_equal(calibration_memory_check(memory), -ENOMEM);
+}
+
 static void what_is_not_told_is_not_taken(void **state)
 {
         (void)state;
@@ -228,6 +298,10 @@ int main(void)
                 TEST(without_nodes_it_is_all_of_the_machine_s),
                 TEST(memory_is_taken_piece_by_piece),
                 TEST(nothing_is_taken_that_others_need_by_now),
+                TEST(the_node_with_the_least_free_memory_says_how_much),
+                TEST(a_node_is_not_emptied),
+                TEST(a_node_that_is_not_allowed_is_left_alone),
+                TEST(limits_of_control_groups_are_kept),
                 TEST(what_is_not_told_is_not_taken),
                 TEST(memory_is_spread_over_all_nodes_alike),
         };
