@@ -325,7 +325,7 @@ int base_fit(struct base_fit *fit, const double *load, const double *watts, size
         p.high_load = line.x_high;
         p.scale = scatter(&p);
         if (!(p.scale > 0)) /* no power at all */
-                return -ENODATA;
+                return -ERANGE;
         for (size_t i = 0; i < NFAMILIES; i++) {
                 struct fitted fitted;
 

@@ -43,7 +43,8 @@ struct base_fit {
    power   at rest is not above it */
 };
 
-/* Points in the order of time.  -ENODATA: fewer than 3, or all at one load; -E2BIG; -ENOMEM. */
+/* Points in the order of time.  -ENODATA: fewer than 3, or all at one load; -ERANGE: their power is
+ * 0; -E2BIG; -ENOMEM. */
 int base_fit(struct base_fit *fit, const double *load, const double *watts, size_t n);
 
 /* What is missing for the fit to n points of a domain of `ncpus` to be trusted; NULL: nothing. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "regress.h"
@@ -12,17 +11,19 @@
 _Static_assert(LEARN_POINTS <= REGRESS_MAX_POINTS, "all points are fitted at once");
 
 struct domain_points {
-        double load[LEARN_POINTS], watts[LEARN_POINTS]; /* a ring; load in CPUs */
+        double load[LEARN_POINTS], watts[LEARN_POINTS]; /* rings; load in CPUs */
+        uint64_t period[LEARN_POINTS];                  /* in which the point was taken */
         size_t n, next;
         unsigned int ncpus; /* behind it */
-        bool fitted;
+        int error;          /* of the last fit; 0: there is one */
         struct base_fit fit;
 };
 
 struct learn_points {
         const struct accounts *accounts;
         struct domain_points *domains; /* by account */
-        unsigned int since_fit;        /* points */
+        uint64_t periods;              /* that have been added */
+        unsigned int since_fit;        /* the same */
 };
 
 int learn_points_new(struct learn_points **ret, const struct accounts *accounts,
@@ -37,11 +38,13 @@ int learn_points_new(struct learn_points **ret, const struct accounts *accounts,
                 return -ENOMEM;
         }
         p->accounts = accounts;
-        for (unsigned int i = 0; i < accounts->n; i++)
+        for (unsigned int i = 0; i < accounts->n; i++) {
+                p->domains[i].error = -ENODATA;
                 for (unsigned int cpu = 0; cpu < topology->ncpus; cpu++)
                         p->domains[i].ncpus += topology->cpus[cpu].slot >= 0 &&
                                                (accounts->all[i].slots >> topology->cpus[cpu].slot &
                                                 1);
+        }
         *ret = p;
         return 0;
 }
@@ -54,8 +57,22 @@ void learn_points_free(struct learn_points *p)
         free(p);
 }
 
-static void add_point(struct domain_points *d, double load, double watts)
+/* The i-th in the order of time. */
+static size_t place(const struct domain_points *d, size_t i)
 {
+        return (d->next + LEARN_POINTS - d->n + i) % LEARN_POINTS;
+}
+
+/* A domain that is not read has no new points, and its old ones say nothing of today's machine. */
+static void forget_old(struct domain_points *d, uint64_t now)
+{
+        while (d->n && now - d->period[place(d, 0)] >= LEARN_POINTS)
+                d->n--;
+}
+
+static void add_point(struct domain_points *d, uint64_t period, double load, double watts)
+{
+        d->period[d->next] = period;
         d->load[d->next] = load;
         d->watts[d->next] = watts;
         d->next = (d->next + 1) % LEARN_POINTS;
@@ -70,6 +87,7 @@ void learn_points_add(struct learn_points *p, uint64_t *sums, uint64_t *before, 
         for (unsigned int i = 0; i < a->n; i++) {
                 uint64_t busy_ns, uj;
 
+                forget_old(&p->domains[i], p->periods);
                 if (*account_sum(a, sums, SUM_UNKNOWN_NS, i) !=
                     *account_sum(a, before, SUM_UNKNOWN_NS, i))
                         continue;
@@ -77,22 +95,22 @@ void learn_points_add(struct learn_points *p, uint64_t *sums, uint64_t *before, 
                           account_time_ns(&a->all[i], busy_sum(a, before, 0), a->nslots);
                 uj = *account_sum(a, sums, SUM_ENERGY_UJ, i) -
                      *account_sum(a, before, SUM_ENERGY_UJ, i);
-                add_point(&p->domains[i], (double)busy_ns / NS_PER_S / seconds,
+                add_point(&p->domains[i], p->periods, (double)busy_ns / NS_PER_S / seconds,
                           (double)uj / 1e6 / seconds);
         }
+        p->periods++;
         p->since_fit++;
 }
 
 static void fit_domain(struct domain_points *d)
 {
         double load[LEARN_POINTS], watts[LEARN_POINTS];
-        size_t first = d->n < LEARN_POINTS ? 0 : d->next;
 
-        for (size_t i = 0; i < d->n; i++) { /* in the order of time */
-                load[i] = d->load[(first + i) % LEARN_POINTS];
-                watts[i] = d->watts[(first + i) % LEARN_POINTS];
+        for (size_t i = 0; i < d->n; i++) {
+                load[i] = d->load[place(d, i)];
+                watts[i] = d->watts[place(d, i)];
         }
-        d->fitted = base_fit(&d->fit, load, watts, d->n) == 0;
+        d->error = base_fit(&d->fit, load, watts, d->n);
 }
 
 void learn_points_fit(struct learn_points *p)
@@ -106,14 +124,20 @@ void learn_points_fit(struct learn_points *p)
 
 const struct base_fit *learn_points_of(const struct learn_points *p, unsigned int account)
 {
-        return p->domains[account].fitted ? &p->domains[account].fit : NULL;
+        return p->domains[account].error == 0 ? &p->domains[account].fit : NULL;
 }
 
 const char *learn_points_lacking(const struct learn_points *p, unsigned int account)
 {
         const struct domain_points *d = &p->domains[account];
 
-        return d->fitted ? base_fit_lacking(&d->fit, d->n, d->ncpus) : "more time";
+        if (d->error == 0)
+                return base_fit_lacking(&d->fit, d->n, d->ncpus);
+        if (d->n < BASE_FIT_MIN_POINTS)
+                return "more time";
+        if (d->error == -ERANGE)
+                return "readings other than 0";
+        return d->error == -ENODATA ? "a load that varies more" : "more time";
 }
 
 size_t learn_points_count(const struct learn_points *p, unsigned int account)
@@ -158,7 +182,8 @@ static double percent_of_socket(const struct learn_points *p, unsigned int socke
 
                 if (a->all[i].kind != ENERGY_PACKAGE || a->all[i].socket != socket || !d->n)
                         continue;
-                memcpy(load, d->load, d->n * sizeof(load[0]));
+                for (size_t j = 0; j < d->n; j++)
+                        load[j] = d->load[place(d, j)];
                 busy += regress_median(load, d->n);
                 ncpus += d->ncpus;
         }

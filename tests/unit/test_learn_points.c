@@ -150,6 +150,50 @@ static void what_was_is_forgotten_after_two_minutes(void **state)
         assert_true(within(base.package_w[1], 30, 5));
 }
 
+/* Fits take milliseconds: not at every point, and not whenever somebody asks. */
+static void points_are_fitted_every_so_often(void **state)
+{
+        run(LEARN_FIT_EVERY - 1, NACCOUNTS, 1);
+        assert_null(learn_points_of(points, DIE_0));
+        run(1, NACCOUNTS, 1);
+        assert_non_null(learn_points_of(points, DIE_0));
+}
+
+static void points_of_a_domain_that_is_no_more_read_are_forgotten(void **state)
+{
+        run(LEARN_POINTS, NACCOUNTS, 1);
+        run(LEARN_POINTS - 60, DIE_1, 1);
+        assert_int_equal(learn_points_count(points, DIE_1), 60);
+        assert_null(learn_points_lacking(points, DIE_1));
+        run(60, DIE_1, 1);
+        assert_int_equal(learn_points_count(points, DIE_1), 0);
+        assert_string_equal(learn_points_lacking(points, DIE_1), "more time");
+        learn_points_base(points, false, &base);
+        assert_true(isnan(base.package_w[0]));
+        assert_true(within(base.package_w[1], 30, 5));
+        run(LEARN_POINTS / 2, NACCOUNTS, 1);
+        assert_int_equal(learn_points_count(points, DIE_1), LEARN_POINTS / 2);
+        learn_points_base(points, true, &base);
+        assert_true(within(base.package_w[0], 32, 5));
+}
+
+/* What time cannot cure is not to be waited for. */
+static void what_stands_still_is_said(void **state)
+{
+        for (size_t i = 0; i < BASE_FIT_MIN_POINTS; i++) {
+                for (unsigned int slot = 0; slot < 3; slot++)
+                        *busy_sum(&accounts, now,
+                                  slot) += (uint64_t)((slot == 2 ? 1 : uniform()) * PERIOD_S * 1e9);
+                uses(DIE_0, 20 + uniform());
+                uses(PACKAGE_1, 30 + uniform());
+                learn_points_add(points, now, before, PERIOD_S);
+                memcpy(before, now, accounts.nsums * sizeof(*now));
+        }
+        learn_points_fit(points);
+        assert_string_equal(learn_points_lacking(points, DRAM_0), "readings other than 0");
+        assert_string_equal(learn_points_lacking(points, PACKAGE_1), "a load that varies more");
+}
+
 static void nothing_is_known_at_first(void **state)
 {
         learn_points_fit(points);
@@ -171,6 +215,9 @@ int main(void)
                 TEST(a_die_that_cannot_be_read_leaves_its_socket_unknown),
                 TEST(a_socket_with_a_curve_is_not_trusted_beside_one_with_a_line),
                 TEST(what_was_is_forgotten_after_two_minutes),
+                TEST(points_are_fitted_every_so_often),
+                TEST(points_of_a_domain_that_is_no_more_read_are_forgotten),
+                TEST(what_stands_still_is_said),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
