@@ -14,6 +14,7 @@
 #include "calibrate.h"
 #include "clock.h"
 #include "idle_windows.h"
+#include "log.h"
 #include "report_json.h"
 #include "server.h"
 
@@ -257,6 +258,20 @@ static void refuse_unread(struct calibration *k, unsigned int account)
         fail(k, reason);
 }
 
+/* Dram that was never known does not keep the packages from being calibrated. */
+static void say_what_is_left_out(const struct calibration *k)
+{
+        const struct accounts *a = k->figures.accounts;
+        const struct domain *domains;
+
+        (void)meter_domains(sampler_meter(k->server->sampler), &domains);
+        for (unsigned int i = 0; i < a->n; i++)
+                if (a->all[i].kind == ENERGY_DRAM && k->figures.unread[i] == k->windows)
+                        log_warning("the new baseline has no power of %s, which could not be read "
+                                    "all the time in any of %u windows",
+                                    domains[a->all[i].domain].label, k->windows);
+}
+
 static void finish(struct calibration *k)
 {
         struct call *call = k->call;
@@ -268,7 +283,9 @@ static void finish(struct calibration *k)
         b.period_s = k->period_s;
         b.windows = k->windows;
         idle_windows_base(&k->figures, &b);
-        unread = idle_windows_unread(&k->figures, &b);
+        unread = idle_windows_unread(&k->figures, ENERGY_PACKAGE, &b, NULL);
+        if (unread < 0)
+                unread = idle_windows_unread(&k->figures, ENERGY_DRAM, &b, k->server->baseline);
         if (unread >= 0) {
                 refuse_unread(k, (unsigned int)unread);
                 return;
@@ -277,6 +294,7 @@ static void finish(struct calibration *k)
                 refuse_busy(k, (unsigned int)busy);
                 return;
         }
+        say_what_is_left_out(k);
         calibration_end(k);
         baseline_keep(call, &b, busy_percent);
 }

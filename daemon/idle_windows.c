@@ -22,8 +22,10 @@ int idle_windows_init(struct idle_windows *w, const struct accounts *accounts,
 
         *w = (struct idle_windows){.accounts = accounts, .wanted = wanted};
         w->busy_cpus = calloc(cells, sizeof(double));
+        w->unplaced_cpus = calloc(wanted, sizeof(double));
+        w->unread = calloc(accounts->n, sizeof(*w->unread));
         w->scratch = calloc(wanted, sizeof(double));
-        good = w->busy_cpus && w->scratch;
+        good = w->busy_cpus && w->unplaced_cpus && w->unread && w->scratch;
         for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
                 w->power_w[kind] = calloc(cells, sizeof(double));
                 good = good && w->power_w[kind];
@@ -48,8 +50,16 @@ void idle_windows_deinit(struct idle_windows *w)
         for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++)
                 free(w->power_w[kind]);
         free(w->busy_cpus);
+        free(w->unplaced_cpus);
+        free(w->unread);
         free(w->scratch);
         *w = (struct idle_windows){0};
+}
+
+static bool was_read(const struct accounts *a, uint64_t *sums, uint64_t *before, unsigned int i)
+{
+        return *account_sum(a, sums, SUM_UNKNOWN_NS, i) ==
+               *account_sum(a, before, SUM_UNKNOWN_NS, i);
 }
 
 /* A die that was not read makes its socket's power unknown, whatever the others used. */
@@ -61,8 +71,7 @@ static double power_of(const struct accounts *a, uint64_t *sums, uint64_t *befor
         for (unsigned int i = 0; i < a->n; i++) {
                 if (a->all[i].kind != kind || a->all[i].socket != socket)
                         continue;
-                if (*account_sum(a, sums, SUM_UNKNOWN_NS, i) !=
-                    *account_sum(a, before, SUM_UNKNOWN_NS, i))
+                if (!was_read(a, sums, before, i))
                         return NAN;
                 uj = (isnan(uj) ? 0 : uj) + (double)(*account_sum(a, sums, SUM_ENERGY_UJ, i) -
                                                      *account_sum(a, before, SUM_ENERGY_UJ, i));
@@ -93,6 +102,11 @@ void idle_windows_add(struct idle_windows *w, uint64_t *sums, uint64_t *before, 
                                 a, sums, before, seconds, (enum energy_kind)kind, socket);
                 *at(w, w->busy_cpus, w->n, socket) = busy_of(w, sums, before, seconds, socket);
         }
+        w->unplaced_cpus[w->n] = (double)(*busy_sum(a, sums, a->nslots) -
+                                          *busy_sum(a, before, a->nslots)) /
+                                 NS_PER_S / seconds;
+        for (unsigned int i = 0; i < a->n; i++)
+                w->unread[i] += !was_read(a, sums, before, i);
         w->n++;
 }
 
@@ -104,11 +118,11 @@ double idle_windows_power_w(const struct idle_windows *w, enum energy_kind kind,
 
 static double percent_of(const struct idle_windows *w, unsigned int window)
 {
-        double busy = 0;
+        double unplaced = w->unplaced_cpus[window], busy = unplaced; /* once, for all */
         unsigned int ncpus = 0;
 
         for (unsigned int socket = 0; socket < w->accounts->nsockets; socket++) {
-                busy += *at(w, w->busy_cpus, window, socket);
+                busy += *at(w, w->busy_cpus, window, socket) - unplaced;
                 ncpus += w->ncpus[socket];
         }
         return 100 * busy / (ncpus ? ncpus : 1);
@@ -158,17 +172,23 @@ void idle_windows_base(struct idle_windows *w, struct baseline *b)
         }
 }
 
-int idle_windows_unread(const struct idle_windows *w, const struct baseline *b)
+int idle_windows_unread(const struct idle_windows *w, enum energy_kind kind,
+                        const struct baseline *b, const struct baseline *kept)
 {
         const struct accounts *a = w->accounts;
+        int worst = -1;
 
         for (unsigned int i = 0; i < a->n; i++) {
-                const double *power_w = a->all[i].kind == ENERGY_PACKAGE ? b->package_w : b->dram_w;
+                unsigned int socket = a->all[i].socket;
+                bool missing = kind == ENERGY_PACKAGE ? isnan(b->package_w[socket])
+                                                      : isnan(b->dram_w[socket]) && kept &&
+                                                                !isnan(kept->dram_w[socket]);
 
-                if (isnan(power_w[a->all[i].socket]))
-                        return (int)i;
+                if (a->all[i].kind == kind && missing &&
+                    (worst < 0 || w->unread[i] > w->unread[worst]))
+                        worst = (int)i;
         }
-        return -1;
+        return worst;
 }
 
 double idle_windows_busy_cpus(struct idle_windows *w, unsigned int socket)

@@ -25,7 +25,9 @@ struct idle_windows {
         unsigned int ncpus[TOPOLOGY_MAX_SOCKETS]; /* online */
         uint64_t slots[TOPOLOGY_MAX_SOCKETS];     /* mask */
         double *power_w[ENERGY_KINDS];            /* by window and socket; NAN: not known */
-        double *busy_cpus;                        /* the same */
+        double *busy_cpus;                        /* the same; unplaced time with each */
+        double *unplaced_cpus;                    /* by window: of no known socket */
+        unsigned int *unread;                     /* by account: windows in which it was not */
         double *scratch;                          /* a column */
 };
 
@@ -48,8 +50,12 @@ double idle_windows_busy_percent(const struct idle_windows *w);
 void idle_windows_base(struct idle_windows *w, struct baseline *b);
 /* Median over the windows, of all CPUs. */
 double idle_windows_median_percent(struct idle_windows *w);
-/* The account of the first socket that has this kind of energy and no figure for it; -1: none. */
-int idle_windows_unread(const struct idle_windows *w, const struct baseline *b);
+/*
+ * The account for which a figure of `b` is missing: of all of that kind the one that was not read
+ * in most windows.  -1: none is missing.  Of dram only what `kept` (may be NULL) has a figure for.
+ */
+int idle_windows_unread(const struct idle_windows *w, enum energy_kind kind,
+                        const struct baseline *b, const struct baseline *kept);
 
 /* Busy CPUs of a socket, median over the windows, and how many may be. */
 double idle_windows_busy_cpus(struct idle_windows *w, unsigned int socket);

@@ -96,6 +96,14 @@ static bool near(double value, double expected)
         return fabs(value - expected) < 1e-5;
 }
 
+/* What is missing of dram, when so much was known of the sockets' before. */
+static int unread_dram(double kept_0_w, double kept_1_w)
+{
+        const struct baseline kept = {.nsockets = 2, .dram_w = {kept_0_w, kept_1_w}};
+
+        return idle_windows_unread(&windows, ENERGY_DRAM, &base, &kept);
+}
+
 static void base_power_is_the_median_and_dies_add_up(void **state)
 {
         static const double more_w[WINDOWS] = {0, 2, 1, 50, 3};
@@ -112,7 +120,8 @@ static void base_power_is_the_median_and_dies_add_up(void **state)
         assert_true(near(base.package_w[1], 40));
         assert_true(near(base.dram_w[0], 3));
         assert_true(near(base.dram_w[1], 4));
-        assert_int_equal(idle_windows_unread(&windows, &base), -1);
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_PACKAGE, &base, NULL), -1);
+        assert_int_equal(unread_dram(3, 4), -1);
 }
 
 /* Half of a package is no package. */
@@ -128,7 +137,20 @@ static void a_die_that_fails_makes_its_socket_unknown(void **state)
         idle_windows_base(&windows, &base);
         assert_true(isnan(base.package_w[0]));
         assert_true(near(base.package_w[1], 40));
-        assert_true(idle_windows_unread(&windows, &base) == DIE_0);
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_PACKAGE, &base, NULL), DIE_1);
+}
+
+/* No window is whole, and the one to look at is the one that fails most. */
+static void of_two_dies_that_fail_in_turn_the_worse_is_told(void **state)
+{
+        for (int i = 0; i < WINDOWS; i++) {
+                a_whole_window(0);
+                is_unread(i < 2 ? DIE_0 : DIE_1);
+                end_window();
+        }
+        idle_windows_base(&windows, &base);
+        assert_true(isnan(base.package_w[0]));
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_PACKAGE, &base, NULL), DIE_1);
 }
 
 static void one_window_that_was_not_read_is_left_out(void **state)
@@ -144,7 +166,8 @@ static void one_window_that_was_not_read_is_left_out(void **state)
         idle_windows_base(&windows, &base);
         assert_true(near(base.dram_w[1], 4));
         assert_true(near(base.package_w[0], 32)); /* of 30 31 33 34 */
-        assert_int_equal(idle_windows_unread(&windows, &base), -1);
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_PACKAGE, &base, NULL), -1);
+        assert_int_equal(unread_dram(3, 4), -1);
 }
 
 static void dram_that_is_there_and_cannot_be_read_is_found(void **state)
@@ -157,7 +180,12 @@ static void dram_that_is_there_and_cannot_be_read_is_found(void **state)
         idle_windows_base(&windows, &base);
         assert_true(near(base.dram_w[0], 3));
         assert_true(isnan(base.dram_w[1]));
-        assert_int_equal(idle_windows_unread(&windows, &base), DRAM_1);
+        /* which is a loss only where it was known */
+        assert_int_equal(unread_dram(NAN, NAN), -1);
+        assert_int_equal(unread_dram(3, NAN), -1);
+        assert_int_equal(unread_dram(NAN, 4), DRAM_1);
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_DRAM, &base, NULL), -1);
+        assert_int_equal(idle_windows_unread(&windows, ENERGY_PACKAGE, &base, NULL), -1);
 }
 
 static void dram_that_is_not_there_is_not_missed(void **state)
@@ -169,7 +197,7 @@ static void dram_that_is_not_there_is_not_missed(void **state)
         }
         idle_windows_base(&windows, &base);
         assert_true(isnan(base.dram_w[1]));
-        assert_int_equal(idle_windows_unread(&windows, &base), -1);
+        assert_int_equal(unread_dram(3, 4), -1);
         accounts.n = NACCOUNTS;
 }
 
@@ -221,6 +249,9 @@ static void time_on_cpus_of_no_known_socket_counts_for_each(void **state)
         }
         assert_false(at_rest(0));
         assert_false(at_rest(1));
+        /* but it is there once */
+        assert_true(near(idle_windows_busy_percent(&windows), 100 * 0.6 / (2 * NCPUS)));
+        assert_true(near(idle_windows_median_percent(&windows), 100 * 0.6 / (2 * NCPUS)));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -230,6 +261,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(base_power_is_the_median_and_dies_add_up),
                 TEST(a_die_that_fails_makes_its_socket_unknown),
+                TEST(of_two_dies_that_fail_in_turn_the_worse_is_told),
                 TEST(one_window_that_was_not_read_is_left_out),
                 TEST(dram_that_is_there_and_cannot_be_read_is_found),
                 TEST(dram_that_is_not_there_is_not_missed),
