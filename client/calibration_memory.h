@@ -4,9 +4,8 @@
  * piece by piece and spread over all nodes alike that this process may use (cpuset), so that every
  * package's dram has its part; a package with none of them is left out, and that is said.
  *
- * The memory of a node belongs to the packages of its CPUs, evenly where these are several; that of
- * a node without CPUs to those of the nearest node with some.  In use is what is not free, page
- * cache included, as it is for energatd.
+ * Whose the memory of a node is, nodes.h says.  In use is what is not free, page cache included, as
+ * it is for energatd.
  *
  * Others come first: half of what is available is left to them from the beginning, on each node and
  * within the limits of this process's control groups (memory_limit.h).  As all nodes give the same,

@@ -18,6 +18,5 @@ void utilisation_free(struct utilisation *u);
 double utilisation_cpu_percent(const struct utilisation *u, long long socket, double busy_s,
                                double duration_s);
 
-/* 100 x used / total memory, now, of the nodes that have CPUs on that socket; NAN when not known.
- * A node that spans sockets counts for each: the kernel does not tell its parts. */
+/* 100 x used / total memory, now, of that socket's nodes (nodes.h); NAN when not known. */
 double utilisation_memory_percent(const struct utilisation *u, long long socket);
