@@ -8,12 +8,7 @@
 /* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
 #define BASE_HIGH_FACTOR 20
 
-static unsigned int max_of(unsigned int a, unsigned int b)
-{
-        return a > b ? a : b;
-}
-
-static uint64_t max_of_ticks(uint64_t a, uint64_t b)
+static uint64_t max_of(uint64_t a, uint64_t b)
 {
         return a > b ? a : b;
 }
@@ -161,8 +156,8 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
                                 sum_since(l, sums, SUM_STATIC_UJ, i);
                 /* of the window's ticks: two dies can fall short in the same */
-                e->below_base_ticks = max_of_ticks(e->below_base_ticks,
-                                                   sum_since(l, sums, SUM_BELOW_BASE, i));
+                e->below_base_ticks = max_of(e->below_base_ticks,
+                                             sum_since(l, sums, SUM_BELOW_BASE, i));
                 e->energy_uj += sum_since(l, sums, SUM_ENERGY_UJ, i);
                 e->static_uj += sum_since(l, sums, SUM_STATIC_UJ, i);
                 e->tracer_uj += sum_since(l, sums, SUM_TRACER_UJ, i);
