@@ -46,7 +46,8 @@ struct series {
         size_t offset;
         double max;
         bool required;
-        bool may_lack; /* null, or [] as EnergAt writes it: the machine has no such domain */
+        bool may_lack; /* null, or [] as EnergAt writes it: there is no such domain, or it is not
+                          known */
 };
 
 #define SERIES(name) offsetof(struct baseline, name)

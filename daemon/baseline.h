@@ -10,8 +10,8 @@
  * pkg_base_mad_w / dram_base_mad_w (median absolute deviation over windows) of an idle machine, or
  * pkg_base_half_width_w / dram_base_half_width_w (of the 95 % confidence interval) of one in use.
  * The percents are CPU time used and memory in use meanwhile.  A file with EnergAt's keys alone is
- * accepted.  dram_base_w entries are null where the machine has no dram domain; a package's never
- * are.
+ * accepted.  dram_base_w entries are null where the machine has no dram domain, or one whose power
+ * could not be told; a package's never are.
  */
 #pragma once
 
