@@ -104,6 +104,11 @@ static void print_result(const json_t *reply)
                             watts(reply, "dram_half_width_w", i));
                 putchar('\n');
         }
+        if (report_string(reply, "lacking")[0]) {
+                fputs("  no power of dram: ", stdout);
+                text_print_safe(stdout, report_string(reply, "lacking"));
+                putchar('\n');
+        }
         if (report_string(reply, "path")[0]) {
                 fputs("  kept in ", stdout);
                 text_print_safe(stdout, report_string(reply, "path"));

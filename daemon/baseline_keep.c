@@ -4,68 +4,66 @@
  * because a disk may take its time and no other client is to wait for it; then it is in force.
  */
 #include <errno.h>
-#include <math.h>
-#include <numa.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "calibrate.h"
 #include "log.h"
-#include "memory_nodes.h"
-#include "report_json.h"
 
-void baseline_begin(struct baseline *b, const struct server *s, enum baseline_method method)
+/* ---- in force ---- */
+
+struct enforcing {
+        struct letter letter; /* to the sampler, and back to be freed */
+        struct server *server;
+        struct baseline baseline;
+};
+
+static void enforcing_free(struct letter *letter)
 {
-        const struct topology *t = s->topology;
-        time_t now = time(NULL);
-        struct tm utc;
-
-        *b = (struct baseline){.nsockets = sampler_accounts(s->sampler)->nsockets,
-                               .method = method};
-        baseline_describe_machine(b);
-        snprintf(b->source, sizeof(b->source), "%s", meter_source_name(sampler_meter(s->sampler)));
-        strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-        for (unsigned int i = 0; i < TOPOLOGY_MAX_SOCKETS; i++) {
-                b->package_w[i] = b->package_mad_w[i] = b->package_half_width_w[i] = NAN;
-                b->dram_w[i] = b->dram_mad_w[i] = b->dram_half_width_w[i] = NAN;
-                b->package_percent[i] = b->dram_percent[i] = NAN;
-        }
-        for (unsigned int i = 0; i < b->nsockets; i++)
-                b->dram_percent[i] = memory_nodes_percent(t, t->sockets[i], numa_node_size64);
+        free(letter);
 }
 
+/* In the sampler. */
+static void run_set(struct letter *letter)
+{
+        struct enforcing *e = (struct enforcing *)(void *)letter;
+
+        sampler_set_baseline(e->server->sampler, &e->baseline);
+        e->letter.deliver = enforcing_free;
+        mailbox_push(&e->server->mailbox, &e->letter);
+}
+
+int baseline_put_in_force(struct server *s, const struct baseline *b)
+{
+        struct enforcing *e = calloc(1, sizeof(*e));
+
+        if (!e)
+                return -ENOMEM;
+        e->letter.deliver = run_set;
+        e->server = s;
+        e->baseline = *b;
+        sampler_post(s->sampler, &e->letter);
+        return 0;
+}
+
+/* ---- on disk ---- */
+
 struct keeping {
-        struct letter letter; /* to the server, to the sampler, and back to be freed */
+        struct letter letter; /* to the server */
         struct server *server;
         struct call *call; /* NULL: the peer has gone */
         pthread_t thread;
         struct baseline baseline;
         double busy_percent;
-        int error; /* of saving */
+        char lacking[256]; /* what it has no power of, and why, or "" */
+        int error;         /* of saving */
         char why[CONFIG_PATH_MAX + 64];
 };
 
 static struct keeping *keeping_of(struct letter *letter)
 {
         return (struct keeping *)(void *)((char *)letter - offsetof(struct keeping, letter));
-}
-
-static void keeping_free(struct letter *letter)
-{
-        free(keeping_of(letter));
-}
-
-/* ---- in the sampler ---- */
-
-static void run_set(struct letter *letter)
-{
-        struct keeping *k = keeping_of(letter);
-
-        sampler_set_baseline(k->server->sampler, &k->baseline);
-        k->letter.deliver = keeping_free;
-        mailbox_push(&k->server->mailbox, &k->letter);
 }
 
 /* ---- in the server ---- */
@@ -77,18 +75,10 @@ static void tell(struct call *call, const struct keeping *k, const char *path)
         if (k->error < 0)
                 call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", k->why));
         else
-                call_reply(
-                        call,
-                        json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:n, s:s}", "event",
-                                  "done", "window", (int)b->windows, "windows", (int)b->windows,
-                                  "package_w", json_watts(b->package_w, b->nsockets), "dram_w",
-                                  json_watts(b->dram_w, b->nsockets), "package_half_width_w",
-                                  json_watts(b->package_half_width_w, b->nsockets),
-                                  "dram_half_width_w",
-                                  json_watts(b->dram_half_width_w, b->nsockets), "busy_percent",
-                                  isnan(k->busy_percent) ? json_null() : json_real(k->busy_percent),
-                                  "lacking", "path", path),
-                        false);
+                call_reply(call,
+                           calibration_json("done", b->windows, b->windows, b, k->busy_percent,
+                                            k->lacking[0] ? k->lacking : NULL, path),
+                           false);
 }
 
 static void on_saved(struct letter *letter)
@@ -96,6 +86,7 @@ static void on_saved(struct letter *letter)
         struct keeping *k = keeping_of(letter);
         struct server *s = k->server;
         char path[CONFIG_PATH_MAX + 64];
+        int r;
 
         pthread_join(k->thread, NULL);
         s->keeping = false;
@@ -113,8 +104,11 @@ static void on_saved(struct letter *letter)
         if (s->baseline)
                 *s->baseline = k->baseline;
         s->baseline_problem[0] = s->baseline_doubt[0] = '\0';
-        k->letter.deliver = run_set;
-        sampler_post(s->sampler, &k->letter);
+        s->doubt_until_ns = 0;
+        r = baseline_put_in_force(s, &k->baseline);
+        if (r < 0)
+                log_error("the new baseline is in force after a restart: %s", strerror(-r));
+        free(k);
 }
 
 static void on_gone(struct call *call)
@@ -137,7 +131,8 @@ static void *save(void *arg)
         return NULL;
 }
 
-void baseline_keep(struct call *call, const struct baseline *b, double busy_percent)
+void baseline_keep(struct call *call, const struct baseline *b, double busy_percent,
+                   const char *lacking)
 {
         struct server *s = call->server;
         struct keeping *k;
@@ -157,6 +152,7 @@ void baseline_keep(struct call *call, const struct baseline *b, double busy_perc
                 k->call = call;
                 k->baseline = *b;
                 k->busy_percent = busy_percent;
+                snprintf(k->lacking, sizeof(k->lacking), "%s", lacking ? lacking : "");
                 r = -pthread_create(&k->thread, NULL, save, k);
         }
         if (r < 0) {

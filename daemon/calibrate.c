@@ -152,17 +152,18 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- figures ---- */
 
-/* Power of each socket over the window that ended now. */
-static json_t *powers_json(const struct calibration *k, enum energy_kind kind)
+json_t *calibration_json(const char *event, unsigned int window, unsigned int windows,
+                         const struct baseline *b, double busy_percent, const char *lacking,
+                         const char *path)
 {
-        json_t *array = json_array();
-
-        for (unsigned int i = 0; i < k->figures.accounts->nsockets; i++) {
-                double w = idle_windows_power_w(&k->figures, kind, i);
-
-                json_array_append_new(array, json_number_if(!isnan(w), w));
-        }
-        return array;
+        return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:s?, s:s?}", "event", event,
+                         "window", (int)window, "windows", (int)windows, "package_w",
+                         json_watts(b->package_w, b->nsockets), "dram_w",
+                         json_watts(b->dram_w, b->nsockets), "package_half_width_w",
+                         json_watts(b->package_half_width_w, b->nsockets), "dram_half_width_w",
+                         json_watts(b->dram_half_width_w, b->nsockets), "busy_percent",
+                         json_number_if(!isnan(busy_percent), busy_percent), "lacking", lacking,
+                         "path", path);
 }
 
 static int by_cpu_time(const void *a, const void *b)
@@ -259,17 +260,19 @@ static void refuse_unread(struct calibration *k, unsigned int account)
 }
 
 /* Dram that was never known does not keep the packages from being calibrated. */
-static void say_what_is_left_out(const struct calibration *k)
+static const char *left_out(const struct calibration *k, const struct baseline *b, char *text,
+                            size_t size)
 {
-        const struct accounts *a = k->figures.accounts;
         const struct domain *domains;
+        int unread = idle_windows_unread(&k->figures, ENERGY_DRAM, b, NULL);
 
+        if (unread < 0)
+                return NULL;
         (void)meter_domains(sampler_meter(k->server->sampler), &domains);
-        for (unsigned int i = 0; i < a->n; i++)
-                if (a->all[i].kind == ENERGY_DRAM && k->figures.unread[i] == k->windows)
-                        log_warning("the new baseline has no power of %s, which could not be read "
-                                    "all the time in any of %u windows",
-                                    domains[a->all[i].domain].label, k->windows);
+        snprintf(text, size, "%s could not be read all the time in any of %u windows",
+                 domains[k->figures.accounts->all[unread].domain].label, k->windows);
+        log_warning("the new baseline lacks dram: %s", text);
+        return text;
 }
 
 static void finish(struct calibration *k)
@@ -277,6 +280,8 @@ static void finish(struct calibration *k)
         struct call *call = k->call;
         double busy_percent = idle_windows_median_percent(&k->figures);
         struct baseline b;
+        const char *lacking;
+        char text[256];
         int unread, busy = busy_socket(k);
 
         baseline_begin(&b, k->server, BASELINE_IDLE);
@@ -284,7 +289,7 @@ static void finish(struct calibration *k)
         b.windows = k->windows;
         idle_windows_base(&k->figures, &b);
         unread = idle_windows_unread(&k->figures, ENERGY_PACKAGE, &b, NULL);
-        if (unread < 0)
+        if (unread < 0 && k->server->baseline)
                 unread = idle_windows_unread(&k->figures, ENERGY_DRAM, &b, k->server->baseline);
         if (unread >= 0) {
                 refuse_unread(k, (unsigned int)unread);
@@ -294,9 +299,9 @@ static void finish(struct calibration *k)
                 refuse_busy(k, (unsigned int)busy);
                 return;
         }
-        say_what_is_left_out(k);
+        lacking = left_out(k, &b, text, sizeof(text));
         calibration_end(k);
-        baseline_keep(call, &b, busy_percent);
+        baseline_keep(call, &b, busy_percent, lacking);
 }
 
 static int take_after(struct calibration *k, uint64_t us)
@@ -315,21 +320,19 @@ static int next_window(struct calibration *k)
         return take_after(k, (uint64_t)(k->period_s * 1e6));
 }
 
+/* Of the window that ended now. */
 static void tell_window(struct calibration *k)
 {
-        unsigned int nsockets = k->figures.accounts->nsockets;
-        double unknown[TOPOLOGY_MAX_SOCKETS];
+        struct baseline b;
 
-        for (unsigned int i = 0; i < nsockets; i++)
-                unknown[i] = NAN;
+        baseline_blank(&b, k->figures.accounts->nsockets);
+        for (unsigned int i = 0; i < b.nsockets; i++) {
+                b.package_w[i] = idle_windows_power_w(&k->figures, ENERGY_PACKAGE, i);
+                b.dram_w[i] = idle_windows_power_w(&k->figures, ENERGY_DRAM, i);
+        }
         call_reply(k->call,
-                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:f, s:n, s:n}", "event",
-                             "window", "window", (int)k->figures.n, "windows", (int)k->windows,
-                             "package_w", powers_json(k, ENERGY_PACKAGE), "dram_w",
-                             powers_json(k, ENERGY_DRAM), "package_half_width_w",
-                             json_watts(unknown, nsockets), "dram_half_width_w",
-                             json_watts(unknown, nsockets), "busy_percent",
-                             idle_windows_busy_percent(&k->figures), "lacking", "path"),
+                   calibration_json("window", k->figures.n, k->windows, &b,
+                                    idle_windows_busy_percent(&k->figures), NULL, NULL),
                    true);
 }
 

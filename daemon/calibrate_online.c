@@ -50,39 +50,34 @@ static void end(struct online *o, const struct learned *all)
         const struct domain *domains;
         struct learned packages;
         struct baseline b;
+        const char *label;
         char reason[512];
 
         learner_state(s->learner, false, &packages);
         learner_baseline(s->learner, &b);
         online_free(o);
+        (void)meter_domains(sampler_meter(s->sampler), &domains);
+        label = domains[sampler_accounts(s->sampler)->all[all->account].domain].label;
         if (packages.trusted && !loses_dram(s, &b)) { /* dram goes on being learned */
-                baseline_keep(call, &b, NAN);
+                snprintf(reason, sizeof(reason), "%s needs %s", label, all->lacking);
+                baseline_keep(call, &b, NAN, reason);
                 return;
         }
-        (void)meter_domains(sampler_meter(s->sampler), &domains);
         snprintf(reason, sizeof(reason),
                  "base power cannot be told from the machine in use yet, and nothing was changed: "
                  "%s needs %s",
-                 domains[sampler_accounts(s->sampler)->all[all->account].domain].label,
-                 all->lacking);
+                 label, all->lacking);
         call_error(call, "io.energat.Failed", json_pack("{s:s}", "reason", reason));
 }
 
 static void tell_progress(struct online *o, const char *lacking)
 {
         struct server *s = o->call->server;
-        unsigned int nsockets = sampler_accounts(s->sampler)->nsockets;
         struct baseline b;
 
+        baseline_blank(&b, sampler_accounts(s->sampler)->nsockets);
         learner_powers(s->learner, false, &b);
-        call_reply(o->call,
-                   json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:n, s:s?, s:n}", "event",
-                             "window", "window", (int)o->step, "windows", (int)o->steps,
-                             "package_w", json_watts(b.package_w, nsockets), "dram_w",
-                             json_watts(b.dram_w, nsockets), "package_half_width_w",
-                             json_watts(b.package_half_width_w, nsockets), "dram_half_width_w",
-                             json_watts(b.dram_half_width_w, nsockets), "busy_percent", "lacking",
-                             lacking, "path"),
+        call_reply(o->call, calibration_json("window", o->step, o->steps, &b, NAN, lacking, NULL),
                    true);
 }
 
@@ -99,7 +94,7 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         if (state.trusted) {
                 learner_baseline(call->server->learner, &b);
                 online_free(o);
-                baseline_keep(call, &b, NAN);
+                baseline_keep(call, &b, NAN, NULL);
                 return 0;
         }
         if (o->step >= o->steps) {

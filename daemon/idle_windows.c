@@ -172,6 +172,11 @@ void idle_windows_base(struct idle_windows *w, struct baseline *b)
         }
 }
 
+static const double *powers_of(const struct baseline *b, enum energy_kind kind)
+{
+        return kind == ENERGY_PACKAGE ? b->package_w : b->dram_w;
+}
+
 int idle_windows_unread(const struct idle_windows *w, enum energy_kind kind,
                         const struct baseline *b, const struct baseline *kept)
 {
@@ -180,11 +185,9 @@ int idle_windows_unread(const struct idle_windows *w, enum energy_kind kind,
 
         for (unsigned int i = 0; i < a->n; i++) {
                 unsigned int socket = a->all[i].socket;
-                bool missing = kind == ENERGY_PACKAGE ? isnan(b->package_w[socket])
-                                                      : isnan(b->dram_w[socket]) && kept &&
-                                                                !isnan(kept->dram_w[socket]);
 
-                if (a->all[i].kind == kind && missing &&
+                if (a->all[i].kind == kind && isnan(powers_of(b, kind)[socket]) &&
+                    !(kept && isnan(powers_of(kept, kind)[socket])) &&
                     (worst < 0 || w->unread[i] > w->unread[worst]))
                         worst = (int)i;
         }

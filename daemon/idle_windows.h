@@ -52,7 +52,8 @@ void idle_windows_base(struct idle_windows *w, struct baseline *b);
 double idle_windows_median_percent(struct idle_windows *w);
 /*
  * The account for which a figure of `b` is missing: of all of that kind the one that was not read
- * in most windows.  -1: none is missing.  Of dram only what `kept` (may be NULL) has a figure for.
+ * in most windows.  -1: none is missing.  kept: of those alone that it has a figure for; NULL: of
+ * all.
  */
 int idle_windows_unread(const struct idle_windows *w, enum energy_kind kind,
                         const struct baseline *b, const struct baseline *kept);

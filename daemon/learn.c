@@ -70,8 +70,10 @@ void learner_state(const struct learner *l, bool dram, struct learned *state)
                                 state->lacking = missing;
                                 state->account = i;
                         }
+                        state->packages += kind == ENERGY_PACKAGE;
                         if (kind == ENERGY_PACKAGE && fit &&
                             !(state->half_width_w > fit->half_width_w)) {
+                                state->worst = i;
                                 state->base_w = fit->base_w;
                                 state->half_width_w = fit->half_width_w;
                         }
@@ -99,26 +101,6 @@ void learner_baseline(const struct learner *l, struct baseline *b)
 
 /* ---- in the main thread ---- */
 
-struct learned_letter {
-        struct letter letter;
-        struct server *server;
-        struct baseline baseline;
-};
-
-static void free_letter(struct letter *letter)
-{
-        free(letter);
-}
-
-static void run_set(struct letter *letter)
-{
-        struct learned_letter *n = (struct learned_letter *)(void *)letter;
-
-        sampler_set_baseline(n->server->sampler, &n->baseline);
-        n->letter.deliver = free_letter;
-        mailbox_push(&n->server->mailbox, &n->letter);
-}
-
 /* Dram of a baseline that was learned may have been left out, because it was not to be trusted
  * then. */
 static bool lacks_dram(const struct baseline *kept, const struct accounts *a)
@@ -142,6 +124,17 @@ static bool fill_in_dram(struct baseline *b, const struct baseline *learned)
         return filled;
 }
 
+static void say_learned(const struct learner *l, const struct learned *state)
+{
+        const struct domain *domains;
+
+        (void)meter_domains(sampler_meter(l->server->sampler), &domains);
+        log_notice("base power learned from the machine in use: %.2f W +- %.2f W of %s%s",
+                   state->base_w, state->half_width_w,
+                   domains[sampler_accounts(l->server->sampler)->all[state->worst].domain].label,
+                   state->packages > 1 ? ", and that of the others more exactly" : "");
+}
+
 /* What there is to put in force.  false: nothing that is not in force already. */
 static bool is_news(struct learner *l, struct baseline *b)
 {
@@ -162,9 +155,7 @@ static bool is_news(struct learner *l, struct baseline *b)
         if (!state.trusted)
                 return false;
         if (!l->in_force)
-                log_notice("base power learned from the machine in use: %.2f W +- %.2f W",
-                           state.base_w, state.half_width_w);
-        l->in_force = true;
+                say_learned(l, &state);
         b->nsockets = sampler_accounts(l->server->sampler)->nsockets;
         b->method = BASELINE_ONLINE;
         learner_powers(l, true, b); /* all else is for the file */
@@ -174,15 +165,16 @@ static bool is_news(struct learner *l, struct baseline *b)
 /* Use what has been learned, unless there is a calibration. */
 static void put_in_force(struct learner *l)
 {
-        struct learned_letter *n = calloc(1, sizeof(*n));
+        struct baseline news = {0};
+        int r;
 
-        if (!n || !is_news(l, &n->baseline)) {
-                free(n);
+        if (!is_news(l, &news))
                 return;
-        }
-        n->server = l->server;
-        n->letter.deliver = run_set;
-        sampler_post(l->server->sampler, &n->letter);
+        r = baseline_put_in_force(l->server, &news);
+        if (r < 0)
+                log_error("the base power that was learned is not used yet: %s", strerror(-r));
+        else
+                l->in_force = true;
 }
 
 static unsigned int pace(const struct learner *l)

@@ -30,6 +30,8 @@ struct learner;
 struct learned {
         bool trusted;
         double base_w, half_width_w; /* of the package told worst; NAN: nothing yet */
+        unsigned int worst;          /* its account */
+        unsigned int packages;       /* accounts of packages */
         const char *lacking;         /* what is missing for trust; NULL when trusted */
         unsigned int account;        /* the first for which it is */
 };

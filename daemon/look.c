@@ -142,15 +142,15 @@ json_t *look_warnings(struct look *look)
 {
         const struct accounts *a = sampler_accounts(look->server->sampler);
         json_t *warnings = json_array();
-        const char *lacking;
+        const char *lacking, *doubt = server_baseline_doubt(look->server);
 
         (void)server_baseline(look->server, &lacking);
         warnings_of_source(warnings, look->server->sampler, look->faults, lacking);
         warnings_of_window(warnings, look->server->sampler, machine_sum(a, look->sums, 0));
         if (look->server->baseline_problem[0] && !look->server->baseline_missing)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
-        if (look->server->baseline_doubt[0])
-                json_array_append_new(warnings, json_string(look->server->baseline_doubt));
+        if (*doubt)
+                json_array_append_new(warnings, json_string(doubt));
         configuration_warnings(look->server->configuration, warnings);
         if (look->server->keeper)
                 keeper_problems(look->server->keeper, warnings);

@@ -114,23 +114,6 @@ static int configure(struct configuration *configuration, int argc, char **argv)
         return 0;
 }
 
-/* The same machine can draw more or less when it is run otherwise: worth a word, no refusal. */
-static void doubt_baseline(struct server *s)
-{
-        struct baseline now;
-        char changes[256];
-
-        baseline_describe_machine(&now);
-        baseline_changes(s->baseline, &now, changes, sizeof(changes));
-        if (!changes[0])
-                return;
-        snprintf(s->baseline_doubt, sizeof(s->baseline_doubt),
-                 "the baseline is of other circumstances: %s; measure it again with 'energat "
-                 "--basepower'",
-                 changes);
-        log_warning("%s", s->baseline_doubt);
-}
-
 static void load_baseline(struct server *s)
 {
         const struct config *config = s->config;
@@ -155,8 +138,6 @@ static void load_baseline(struct server *s)
                                  "there is no baseline in %.400s", config->state_dir);
                 free(s->baseline);
                 s->baseline = NULL;
-        } else {
-                doubt_baseline(s);
         }
         sampler_set_baseline(s->sampler, s->baseline);
 }

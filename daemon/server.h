@@ -88,7 +88,8 @@ struct server {
         struct survey *surveys;     /* of the sensors, in progress */
         char baseline_problem[512]; /* why there is no baseline, or "" */
         bool baseline_missing;      /* only because none was ever made */
-        char baseline_doubt[512];   /* what has changed since it was measured, or "" */
+        char baseline_doubt[512];   /* server_baseline_doubt() */
+        uint64_t doubt_until_ns;    /* as it is */
         struct baseline *baseline;  /* in force, or NULL */
         struct fault_news fault_news;
         struct fault faults[SOURCE_MAX_DOMAINS]; /* the state of every domain, as last told */
@@ -112,6 +113,11 @@ void server_access_changed(struct server *s);
 
 /* Where the static part comes from (io.energat), and what the learner lacks, or NULL. */
 const char *server_baseline(const struct server *s, const char **lacking);
+/*
+ * What has changed of the machine since the baseline in force was measured, or "": the same machine
+ * can draw more or less when it is run otherwise, which is worth a word.  At most a minute old.
+ */
+const char *server_baseline_doubt(struct server *s);
 
 /* Who follows a target, and what it is called: while there is such a Follow. */
 struct follow_view {

@@ -238,23 +238,27 @@ static void check_calibration(json_t *lines, struct look *look)
 {
         struct server *s = look->server;
         const char *lacking, *state = server_baseline(s, &lacking);
+        const char *doubt = server_baseline_doubt(s);
+        const struct domain *domains;
         struct learned learned;
 
         if (strcmp(state, "known") == 0) {
                 line(lines, "pass", "calibration", NULL, "idle power is part of the estimate");
         } else if (s->baseline) {
-                line(lines, s->baseline_doubt[0] ? "warn" : "pass", "calibration",
-                     s->baseline_doubt[0] ? "run 'energat --basepower' while the machine is idle"
-                                          : NULL,
+                line(lines, *doubt ? "warn" : "pass", "calibration",
+                     *doubt ? "run 'energat --basepower' while the machine is idle" : NULL,
                      "baseline of %s%s%s%s",
                      s->baseline->date[0] ? s->baseline->date : "unknown date",
                      strcmp(state, "learned") == 0 ? ", learned from the machine in use" : "",
-                     s->baseline_doubt[0] ? "; " : "", s->baseline_doubt);
+                     *doubt ? "; " : "", doubt);
         } else if (strcmp(state, "learned") == 0) {
                 learner_state(s->learner, false, &learned);
+                (void)meter_domains(sampler_meter(s->sampler), &domains);
                 line(lines, "pass", "calibration", NULL,
-                     "base power learned from the machine in use, %.2f W +- %.2f W", learned.base_w,
-                     learned.half_width_w);
+                     "base power learned from the machine in use, %.2f W +- %.2f W of %s%s",
+                     learned.base_w, learned.half_width_w,
+                     domains[sampler_accounts(s->sampler)->all[learned.worst].domain].label,
+                     learned.packages > 1 ? ", and that of the others more exactly" : "");
         } else {
                 line(lines, "warn", "calibration",
                      "run 'energat --basepower' while the machine is idle", "%s%s%s",

@@ -99,10 +99,27 @@ one_fault vanish "has gone" tick
 one_fault stuck "has not moved" 5
 one_fault reset "went back" tick
 
-# A calibration that lacks a domain is none, and does not take the place of one that has it.
+calibrate() {
+        rig_run --basepower --base-period 0.2 --windows 2 --force >"$RIG/out" 2>"$RIG/err" </dev/null
+}
+
+# Dram that was never known is no loss, and the packages are calibrated without it.
+rig_control eio "$DRAM"
+calibrate
+check "a package is calibrated without dram that never was known" equal "$?" 0
+check "which is said" matches "$(cat "$RIG/out")" 'no power of dram: .*dram could not be read all the time'
+check "and only dram is not known" equal \
+        "$(jq -c '[(.pkg_base_w[0] > 0), .dram_base_w]' "$RIG/state/baseline_power.json")" '[true,[null]]'
+rig_control heal "$DRAM"
+check "its counter is back" wait_for 3 is_well
+calibrate
+check "with its counter back dram is calibrated, too" equal \
+        "$(jq -c '[.dram_base_w[] > 0]' "$RIG/state/baseline_power.json")" '[true]'
+
+# One that was known is: such a calibration does not take the place of one that has it.
 before=$(cat "$RIG/state/baseline_power.json")
 rig_control eio "$DRAM"
-rig_run --basepower --base-period 0.2 --windows 2 --force >"$RIG/out" 2>"$RIG/err" </dev/null
+calibrate
 check "without its dram counter the machine is not calibrated" equal "$?" 1
 check "which is said" matches "$(cat "$RIG/err")" 'dram could not be read all the time.*nothing was changed'
 check "and the baseline is as it was" equal "$(cat "$RIG/state/baseline_power.json")" "$before"
