@@ -9,19 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 static void close_fd(int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
 }
 
-static void free_text(char **text)
-{
-        free(*text);
-}
-
-#define cleanup_fd   __attribute__((cleanup(close_fd)))
-#define cleanup_free __attribute__((cleanup(free_text)))
+#define cleanup_fd __attribute__((cleanup(close_fd)))
 
 int atomic_file_read(int dirfd, const char *name, int flags, size_t max, char **ret, size_t *length)
 {

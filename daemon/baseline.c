@@ -7,12 +7,12 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "cleanup.h"
 
 #define FORMAT_VERSION 1
 #define FILE_MODE      0644            /* clients may read what the idle machine uses */
@@ -26,18 +26,12 @@ static void close_fd(int *fd)
                 close(*fd);
 }
 
-static void free_string(char **string)
-{
-        free(*string);
-}
-
 static void release_json(json_t **json)
 {
         json_decref(*json);
 }
 
 #define cleanup_fd   __attribute__((cleanup(close_fd)))
-#define cleanup_free __attribute__((cleanup(free_string)))
 #define cleanup_json __attribute__((cleanup(release_json)))
 
 /* One array of numbers by socket, in the file and in struct baseline. */

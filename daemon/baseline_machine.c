@@ -3,11 +3,11 @@
 #include <ctype.h>
 #include <glob.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "baseline.h"
+#include "cleanup.h"
 
 #define GOVERNORS "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
 
@@ -17,13 +17,7 @@ static void close_file(FILE **file)
                 fclose(*file);
 }
 
-static void free_string(char **string)
-{
-        free(*string);
-}
-
 #define cleanup_file __attribute__((cleanup(close_file)))
-#define cleanup_free __attribute__((cleanup(free_string)))
 
 /* The value of the first "NAME : value" line of cpuinfo with that name. */
 static bool cpuinfo_value(const char *line, const char *name, char *value, size_t size)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 #define MAX_ZONES 512 /* far above any machine; bounds what a wrong root can make us do */
 #define MAX_DEPTH 8   /* zones in zones; RAPL has two levels */
 
@@ -25,14 +27,8 @@ static void close_dir(DIR **dir)
                 closedir(*dir);
 }
 
-static void free_string(char **string)
-{
-        free(*string);
-}
-
-#define cleanup_fd   __attribute__((cleanup(close_fd)))
-#define cleanup_dir  __attribute__((cleanup(close_dir)))
-#define cleanup_free __attribute__((cleanup(free_string)))
+#define cleanup_fd  __attribute__((cleanup(close_fd)))
+#define cleanup_dir __attribute__((cleanup(close_dir)))
 
 static int read_name(const char *zone, char *name, size_t size)
 {

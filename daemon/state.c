@@ -5,20 +5,14 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+
+#include "cleanup.h"
 
 #define VERSION    1
 #define MAX_HEADER 64
 #define MAX_DEPTH  8 /* the document has three levels */
-
-#define cleanup_free __attribute__((cleanup(free_charp)))
-
-static void free_charp(char **text)
-{
-        free(*text);
-}
 
 /* A sum of the state or of a domain, and its name in the file. */
 struct field {

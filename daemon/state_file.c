@@ -4,28 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "cleanup.h"
 
 #define FILE_MODE 0600
 #define MAX_ASIDE 1000 /* of one second */
 
-#define cleanup_fd   __attribute__((cleanup(close_fdp)))
-#define cleanup_free __attribute__((cleanup(free_charp)))
+#define cleanup_fd __attribute__((cleanup(close_fdp)))
 
 static void close_fdp(int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
-}
-
-static void free_charp(char **text)
-{
-        free(*text);
 }
 
 static int open_dir(const char *dir)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "cpulist.h"
 
 /*
@@ -40,19 +41,13 @@ static void close_dir(DIR **dir)
                 closedir(*dir);
 }
 
-static void free_text(char **text)
-{
-        free(*text);
-}
-
-#define cleanup_fd   __attribute__((cleanup(close_fd)))
-#define cleanup_dir  __attribute__((cleanup(close_dir)))
-#define cleanup_text __attribute__((cleanup(free_text)))
+#define cleanup_fd  __attribute__((cleanup(close_fd)))
+#define cleanup_dir __attribute__((cleanup(close_dir)))
 
 /* Read a whole sysfs file as a string, for the caller to free.  NULL: *error says why. */
 static char *read_text(int dirfd, const char *path, int *error)
 {
-        cleanup_text char *text = NULL;
+        cleanup_free char *text = NULL;
         size_t used = 0, size = 0;
         cleanup_fd int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd;
@@ -177,7 +172,7 @@ static int count_cpu_directories(int cpufd, unsigned int *ret)
 
 static int read_possible(int cpufd, unsigned int *ret)
 {
-        cleanup_text char *text = NULL;
+        cleanup_free char *text = NULL;
         unsigned int directories = 0;
         int r;
 
@@ -196,7 +191,7 @@ static int read_possible(int cpufd, unsigned int *ret)
 /* Which CPUs are online: the list the kernel keeps, or each CPU's own file where there is none. */
 static int read_online(int cpufd, struct sighting *now, unsigned int ncpus)
 {
-        cleanup_text char *text = NULL;
+        cleanup_free char *text = NULL;
         int r;
 
         text = read_text(cpufd, "online", &r);
@@ -205,7 +200,7 @@ static int read_online(int cpufd, struct sighting *now, unsigned int ncpus)
         if (r != -ENOENT)
                 return r;
         for (unsigned int cpu = 0; cpu < ncpus; cpu++) {
-                cleanup_text char *own = NULL;
+                cleanup_free char *own = NULL;
                 char path[64];
                 int value = 1;
 
@@ -249,7 +244,7 @@ static int read_nodes(int sysfd, struct sighting *now, unsigned int ncpus, int *
                 }
         }
         while (dir && (entry = readdir(dir))) {
-                cleanup_text char *text = NULL;
+                cleanup_free char *text = NULL;
                 struct node_visit visit = {.now = now};
                 char path[NAME_MAX + sizeof("/cpulist")];
                 int r = 0;
@@ -306,7 +301,7 @@ static int node_link(int cpufd, unsigned int cpu)
  */
 static int read_id(int cpufd, unsigned int cpu, const char *what, int *ret)
 {
-        cleanup_text char *text = NULL;
+        cleanup_free char *text = NULL;
         char path[64];
         int r;
 
