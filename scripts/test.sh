@@ -21,7 +21,7 @@ BTF=/sys/kernel/btf/vmlinux
 # and a daemon with sanitizers uses more of both.
 LIVE_WITH_SANITIZERS='run_status|bad_input'
 # Of the virtual servers, what fits into the time that CI has; what is left out is named at the end.
-VM_TOPOLOGIES=(base two-sockets-four-nodes reboot dies no-btf)
+VM_TOPOLOGIES=(base two-sockets-four-nodes dies no-btf)
 OUTPUT_MAX=10000000 # bytes that CTest keeps of a test's output: it is read for skipped parts
 
 export LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1

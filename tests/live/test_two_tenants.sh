@@ -9,6 +9,10 @@
 rig_require_root
 
 J_PER_CPU_S=10
+LONG_S=9
+SHORT_S=4
+MOST_STALLED_S=0.02 # 0.2 % of the time: more, and the simulator was no meter
+MOST_TRIES=4
 FIRST=nobody
 SECOND=daemon
 
@@ -36,21 +40,34 @@ rig_baseline 20
 rig_start_daemon
 rig_copy_programs || exit 1
 
-energy_before=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
-
 # The second tenant's time lies within the first one's, with more threads than the machine has
 # cores: all dynamic energy of the second one's time is in the first one's window.
-tenant "$FIRST" 9 1 &
-first_job=$!
-RIG_JOBS+=("$first_job")
-sleep 2
-check "$SECOND: an unprivileged user can run and measure a command" tenant "$SECOND" 4 3
-wait "$first_job"
-check "$FIRST: an unprivileged user can run and measure a command" equal "$?" 0
-note "$(cat "$RIG/$FIRST.err" "$RIG/$SECOND.err")"
+measure_both() {
+        local first_job stalled_before
+        stalled_before=$(rig_truth .stalled_s)
+        energy_before=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
+        tenant "$FIRST" "$LONG_S" 1 &
+        first_job=$!
+        RIG_JOBS+=("$first_job")
+        sleep 2
+        tenant "$SECOND" "$SHORT_S" 3
+        second_status=$?
+        wait "$first_job"
+        first_status=$?
+        sleep 0.2 # so that the simulator's truth covers both
+        energy_after=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
+        stalled_s=$(calculate "$(rig_truth .stalled_s) - $stalled_before")
+}
 
-sleep 0.2 # so that the simulator's truth covers both
-energy_after=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
+measure_both
+for ((tries = 1; tries < MOST_TRIES; tries++)); do
+        ! at_most "$stalled_s" "$MOST_STALLED_S" >/dev/null || break
+        note "the simulator did not run for $stalled_s s: once more"
+        measure_both
+done
+check "$SECOND: an unprivileged user can run and measure a command" equal "$second_status" 0
+check "$FIRST: an unprivileged user can run and measure a command" equal "$first_status" 0
+note "$(cat "$RIG/$FIRST.err" "$RIG/$SECOND.err")"
 
 tenant_is_right "$FIRST"
 tenant_is_right "$SECOND"
