@@ -517,7 +517,7 @@ static int calibrate(const struct options *options)
         int r;
 
         if (options->fit_gamma == options->fit_delta) {
-                text_message("calibrate what: --gamma or --delta?");
+                text_message("calibrate what: --gamma or --delta (one of them)?");
                 return STATUS_USAGE;
         }
         r = prepare(&k);

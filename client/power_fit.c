@@ -82,8 +82,10 @@ struct line {
         double rest;                /* the sum of squares */
 };
 
-/* With so many of the terms.  A group without points, or with fewer than terms, leaves no rest. */
-static struct line solve(struct problem *p, unsigned int group, double exponent, size_t nterms)
+/* With so many of the terms, and that variance where it is none of them.  A group without points,
+ * or with fewer than terms, leaves no rest. */
+static struct line solve(struct problem *p, unsigned int group, double exponent, size_t nterms,
+                         double variance)
 {
         double values[MAX_TERMS] = {0}, covariance[MAX_TERMS * MAX_TERMS] = {0};
         gsl_vector_view c = gsl_vector_view_array(values, nterms);
@@ -97,7 +99,9 @@ static struct line solve(struct problem *p, unsigned int group, double exponent,
                 if (point->group != group)
                         continue;
                 gsl_matrix_set(p->terms, count, 0, 1);
-                gsl_matrix_set(p->terms, count, 1, raised(point->load, exponent, p->law));
+                gsl_matrix_set(p->terms, count, 1,
+                               raised(point->load, exponent, p->law) -
+                                       variance / 2 * taken_off(point->load, exponent));
                 if (nterms > 2)
                         gsl_matrix_set(p->terms, count, 2, -taken_off(point->load, exponent));
                 gsl_vector_set(p->watts, count, point->watts);
@@ -113,21 +117,35 @@ static struct line solve(struct problem *p, unsigned int group, double exponent,
         }
         line.base = values[0];
         line.slope = values[1];
-        line.uneven = values[2];
+        line.uneven = nterms > 2 ? values[2] : line.slope * variance / 2;
         line.base_variance = covariance[0];
         return line;
 }
 
+/* Others who keep m of a core busy vary by m at most, when it is all of a core or none. */
+static double most_variance(const struct problem *p, unsigned int group)
+{
+        double most = 0;
+
+        for (size_t i = 0; i < p->n; i++)
+                if (p->points[i].group == group)
+                        most = fmax(most, p->points[i].others);
+        return most;
+}
+
+/* No variance is below 0, or above what others can do: near exponent 1 it could be any curve. */
 static struct line line_at(struct problem *p, unsigned int group, double exponent)
 {
         struct line line;
+        double most;
 
-        if (p->law == POWER_UNEVEN) {
-                line = solve(p, group, exponent, 3);
-                if (line.uneven >= 0)
-                        return line;
-        }
-        return solve(p, group, exponent, 2); /* no variance is below 0 */
+        if (p->law != POWER_UNEVEN)
+                return solve(p, group, exponent, 2, 0);
+        most = most_variance(p, group);
+        line = solve(p, group, exponent, 3, 0);
+        if (line.uneven < 0)
+                return solve(p, group, exponent, 2, 0);
+        return line.uneven <= line.slope * most / 2 ? line : solve(p, group, exponent, 2, most);
 }
 
 static double rest_at(struct problem *p, double exponent)

@@ -20,7 +20,7 @@
  *     k x exponent x (1 - exponent) x u^(exponent - 2) x v / 2
  *
  * (the second term of Taylor's series), which is most at low loads and would bend the fit.  So v,
- * of each package, is fitted, too (POWER_UNEVEN).
+ * of each package, is fitted, too (POWER_UNEVEN), as far as others can be the reason.
  *
  * For a given exponent the rest is linear, so the search is in one dimension: a grid, then a golden
  * section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are from the curvature

@@ -126,6 +126,24 @@ static void uneven_work_does_not_bend_the_curve(void **state)
                                  points[i].watts, 0.02));
 }
 
+/* A few noisy points of 20 + 15 u^0.3 on which 1 % of a core is not ours: unevenness that others
+ * cannot make would turn them into a line of exponent 1. */
+static void others_are_not_blamed_for_more_than_they_do(void **state)
+{
+        const double loads[] = {0.13, 0.26, 0.51, 0.76, 1.02, 1.99};
+        const double watts[] = {28.3, 30.2, 32.5, 34.1, 34.7, 38.5};
+        struct power_fit fit;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
+                points[n++] = (struct power_point){
+                        .load = loads[i], .watts = watts[i], .others = 0.01};
+        assert_int_equal(power_fit(&fit, points, n, POWER_UNEVEN), 0);
+        assert_true(near(fit.exponent, 0.3, 0.15));
+        assert_true(fit.uneven_w[0] <= fit.slope_w[0] * 0.01 / 2 + 1e-9);
+        assert_true(fit.exponent_error > 0.02); /* and it is not said to be exact */
+}
+
 static void packages_share_the_exponent_and_nothing_else(void **state)
 {
         struct power_fit fit;
@@ -205,6 +223,7 @@ int main(void)
                 cmocka_unit_test_setup(part_time_cores_are_between_whole_ones, reset),
                 cmocka_unit_test_setup(the_law_is_told_by_parts_of_a_core, reset),
                 cmocka_unit_test_setup(uneven_work_does_not_bend_the_curve, reset),
+                cmocka_unit_test_setup(others_are_not_blamed_for_more_than_they_do, reset),
                 cmocka_unit_test_setup(packages_share_the_exponent_and_nothing_else, reset),
                 cmocka_unit_test_setup(a_straight_line_has_exponent_one, reset),
                 cmocka_unit_test_setup(stated_errors_are_true, reset),
