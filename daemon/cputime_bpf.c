@@ -351,8 +351,9 @@ static int bpf_open(void **ret, const struct cputime_config *config,
                 }
                 return r;
         }
-        snprintf(b->description, sizeof(b->description), "bpf (%s sched_switch%s)",
-                 b->raw ? "raw_tp" : "tp_btf", b->own_irq ? ", interrupts" : "");
+        snprintf(b->description, sizeof(b->description), "bpf (%s sched_switch%s%s)",
+                 b->raw ? "raw_tp" : "tp_btf", b->own_irq ? ", interrupts" : "",
+                 b->can_name_rqs ? "" : ", ticks on each CPU");
         *ret = b;
         return 0;
 }

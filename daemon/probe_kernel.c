@@ -44,25 +44,30 @@ struct probe_kernel probe_kernel_running(void)
         return k;
 }
 
-/* BPF may name a kernel variable when kallsyms has it, which needs CONFIG_KALLSYMS_ALL. */
+/*
+ * BPF may name a kernel variable when kallsyms has it, which needs CONFIG_KALLSYMS_ALL.  A sandbox
+ * (ProtectKernelTunables=) hides the file, or has an empty one in its place, which who has
+ * CAP_DAC_READ_SEARCH can open.
+ */
 bool probe_kernel_names_runqueues(const char *proc_root)
 {
         char path[PATH_MAX], line[256];
-        bool found = false;
+        bool found = false, any = false;
         FILE *f;
 
         snprintf(path, sizeof(path), "%s/kallsyms", proc_root);
         f = fopen(path, "re");
         if (!f)
-                return true; /* a sandbox hides it (ProtectKernelTunables=): loading tells */
+                return true;
         while (!found && fgets(line, sizeof(line), f)) {
                 char symbol[128];
 
+                any = true;
                 found = sscanf(line, "%*s %*s %127s", symbol) == 1 &&
                         strcmp(symbol, "runqueues") == 0;
         }
         fclose(f);
-        return found;
+        return found || !any;
 }
 
 int probe_kernel_check_namespace(const char *proc_root, char *why, size_t why_size)

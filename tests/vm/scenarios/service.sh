@@ -25,6 +25,8 @@ is_new() {
 
 check "energatd is up when the machine is, ready by its own word" equal \
         "$(property Type) $(property ActiveState) $(property NRestarts)" "notify active 0"
+check "in its sandbox it counts as exactly as outside, and its ticks interrupt no CPU" matches \
+        "$(energat status)" 'bpf \(tp_btf sched_switch\)'
 check "a user without rights measures a command" \
         runuser -u anna -- timeout 30 energat run -- true
 check "systemctl restart gives a new one" systemctl restart energatd.service
