@@ -22,6 +22,7 @@
 #define PERIOD_NS     NS_PER_S            /* of rounds while nobody is followed */
 #define FOLLOWING_NS  UINT64_C(200000000) /* and while somebody is */
 #define MIN_PAUSE_NS  UINT64_C(100000000) /* between rounds, however often they are asked for */
+#define NEW_AHEAD_NS  (2 * NS_PER_S)      /* budget used in advance, for a new target */
 #define EXACT_NS      NS_PER_S            /* an exact reading that is younger is not made anew */
 #define MAX_PROCESSES 262144              /* looked at in a round */
 #define PROC          "/proc"
@@ -296,14 +297,19 @@ static void one_round(struct memory *m)
         bill(m, &m->rounds, start_ns);
 }
 
-/* Until the next round: a period, or less when there is a new target; but the budget holds. */
+/*
+ * Until the next round: a period, or less when there is a new target, which may be gone soon and is
+ * looked at before the rounds so far are paid for.  Those after it wait the longer: the budget holds.
+ */
 static void wait_for_next(struct memory *m, uint64_t start_ns)
 {
         struct pollfd wait = {.fd = m->mailbox.fd, .events = POLLIN};
-        uint64_t due_ns = start_ns + (m->following ? FOLLOWING_NS : PERIOD_NS), now;
+        uint64_t due_ns = start_ns + (m->following ? FOLLOWING_NS : PERIOD_NS), ahead_ns = 0, now;
 
         while (!stopping(m)) {
-                uint64_t until_ns = due_ns > m->rounds.ready_ns ? due_ns : m->rounds.ready_ns;
+                uint64_t until_ns = m->rounds.ready_ns > due_ns + ahead_ns
+                                            ? m->rounds.ready_ns - ahead_ns
+                                            : due_ns;
 
                 now = monotonic_ns();
                 if (now >= until_ns)
@@ -311,6 +317,7 @@ static void wait_for_next(struct memory *m, uint64_t start_ns)
                 if (poll(&wait, 1, (int)((until_ns - now) / 1000000) + 1) > 0) {
                         mailbox_deliver(&m->mailbox);
                         due_ns = start_ns + MIN_PAUSE_NS;
+                        ahead_ns = NEW_AHEAD_NS;
                 }
         }
 }

@@ -33,5 +33,5 @@ int memory_new(struct memory **ret, struct sampler *sampler, const struct topolo
 /* Before sampler_stop(), which it needs to end. */
 void memory_free(struct memory *m);
 
-/* A target is new: do not wait for the second to be over. */
+/* A target is new: do not wait for the second to be over, and use some of the budget in advance. */
 void memory_look_now(struct memory *m);
