@@ -299,7 +299,8 @@ static void one_round(struct memory *m)
 
 /*
  * Until the next round: a period, or less when there is a new target, which may be gone soon and is
- * looked at before the rounds so far are paid for.  Those after it wait the longer: the budget holds.
+ * looked at before the rounds so far are paid for.  Those after it wait the longer: the budget
+ * holds.
  */
 static void wait_for_next(struct memory *m, uint64_t start_ns)
 {

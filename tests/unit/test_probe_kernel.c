@@ -52,7 +52,7 @@ static void runqueues_can_be_named_when_the_kernel_lists_them(void **state)
 
         tree_make(&tree);
         assert_true(probe_kernel_names_runqueues(tree.root)); /* hidden: loading tells */
-        tree_write(&tree, "kallsyms", ""); /* hidden, too, by systemd */
+        tree_write(&tree, "kallsyms", "");                    /* hidden, too, by systemd */
         assert_true(probe_kernel_names_runqueues(tree.root));
         tree_write(&tree, "kallsyms", "0000 T start_kernel\n0000 d runqueues_of_others\n");
         assert_false(probe_kernel_names_runqueues(tree.root));
