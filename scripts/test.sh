@@ -324,7 +324,7 @@ finish() {
         rm -rf "$work"
         printf '\n'
         [[ ${#left_out[@]} -eq 0 ]] ||
-                printf 'left out for want of time, as --everything does not: sudo %s\n' "${left_out[@]}"
+                printf 'left out for want of time (--everything runs it): sudo %s\n' "${left_out[@]}"
         [[ ${#skips[@]} -eq 0 ]] || printf 'skipped: %s\n' "${skips[@]}"
         [[ ${#second_tries[@]} -eq 0 ]] ||
                 printf 'passed only at the second try: %s\n' "${second_tries[@]}"
