@@ -170,6 +170,24 @@ static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq,
         c->synced = tick;
 }
 
+/*
+ * The same for a thread that has run since the last switch: by CLOCK_MONOTONIC, less what
+ * interrupts and the hypervisor have taken since, as far as the run queue's last update knows.
+ */
+static __always_inline __s64 running_clock(const struct cpu_state *c, const struct rq *rq,
+                                           __u64 now)
+{
+        __s64 clock = (__s64)now + c->clock_offset_ns;
+
+        if (!rq)
+                return clock;
+        if (!count_irq && bpf_core_field_exists(rq->prev_irq_time))
+                clock -= (__s64)(rq->prev_irq_time - c->irq_ns);
+        if (bpf_core_field_exists(rq->prev_steal_time_rq))
+                clock -= (__s64)(rq->prev_steal_time_rq - c->stolen_ns);
+        return clock;
+}
+
 /* ---- the switch ---- */
 
 /*
@@ -301,7 +319,8 @@ static __always_inline void cpu_was_idle(struct cpu_state *c, __u64 now)
  * what the thread has had in truth.  On a CPU without a switch yet its clock is not known, and the
  * thread is charged up to the last update.
  */
-static __always_inline void charge_running(struct cpu_state *c, struct task_struct *task, __u64 now)
+static __always_inline void charge_running(struct cpu_state *c, const struct rq *rq,
+                                           struct task_struct *task, __u64 now)
 {
         struct thread *t;
         __u64 last, estimate;
@@ -316,7 +335,7 @@ static __always_inline void charge_running(struct cpu_state *c, struct task_stru
                 return;
         last = *(volatile __u64 *)&t->last_ns;
         estimate = task->se.sum_exec_runtime;
-        ahead = (__s64)(now + c->clock_offset_ns - task->se.exec_start);
+        ahead = running_clock(c, rq, now) - (__s64)task->se.exec_start;
         if (ahead > 0 && c->clock_offset_ns)
                 estimate += ahead;
         if (count_irq)
@@ -353,7 +372,7 @@ int tick_all(struct bpf_raw_tracepoint_args *ctx)
                 if (!c || !rq)
                         break;
                 if (rq->curr)
-                        charge_running(c, rq->curr, now);
+                        charge_running(c, rq, rq->curr, now);
         }
         return 0;
 }
@@ -370,7 +389,7 @@ int tick_here(struct bpf_raw_tracepoint_args *ctx)
         if (!c)
                 return 0;
         if (task->pid || c->idle_word == IDLE_UNKNOWN) {
-                charge_running(c, task, bpf_ktime_get_ns());
+                charge_running(c, rq_of(task), task, bpf_ktime_get_ns());
         } else if (!(c->idle_word & 1) && c->clock_offset_ns) {
                 /* The switch to idle was hidden: idle from now on, at least. */
                 __s64 now = (__s64)(bpf_ktime_get_ns() - (count_irq ? c->irq_ns : 0)) +
