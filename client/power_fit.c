@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <gsl/gsl_cdf.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
 #include <gsl/gsl_multifit.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 #define GRID         95 /* steps of 0.01 from POWER_FIT_LOWEST to 1 */
 #define REFINEMENTS  60 /* golden sections: 0.618^60 is below 1e-12 */
 #define GOLDEN       0.6180339887498949
-#define CURVE_STEP   1e-3 /* for the second derivative */
+#define CURVE_STEP   1e-4 /* for the derivative */
 #define SAME_LOAD    0.25 /* loads nearer than this part of the range are one */
 #define FEWEST_LOADS 3    /* that differ: base, slope and exponent */
 #define LOWEST_SLOPE 1e-9
@@ -78,7 +80,6 @@ static void problem_deinit(struct problem *p)
 /* What is linear once the exponent is given, of one group. */
 struct line {
         double base, slope, uneven; /* the last in W: slope x variance / 2 */
-        double base_variance;       /* for a variance of 1 of each point */
         double rest;                /* the sum of squares */
 };
 
@@ -118,7 +119,6 @@ static struct line solve(struct problem *p, unsigned int group, double exponent,
         line.base = values[0];
         line.slope = values[1];
         line.uneven = nterms > 2 ? values[2] : line.slope * variance / 2;
-        line.base_variance = covariance[0];
         return line;
 }
 
@@ -278,27 +278,97 @@ static int find_variance(struct problem *p, struct power_fit *fit, double *varia
         return 0;
 }
 
-/* Standard error of the exponent. */
-static double exponent_error(struct problem *p, double exponent, double variance)
+/* The numbers that are fitted: the exponent, and then those of each group. */
+static size_t column_of(const struct problem *p, unsigned int group)
 {
-        double h = CURVE_STEP, middle, curvature;
-
-        middle = fmin(exponent, 1 - h); /* at the end of the range: beside it */
-        curvature = (rest_at(p, middle + h) - 2 * rest_at(p, middle) + rest_at(p, middle - h)) /
-                    (h * h);
-        return curvature > 0 ? sqrt(2 * variance / curvature) : NAN;
+        return 1 + (size_t)group * (p->law == POWER_UNEVEN ? 3 : 2);
 }
 
-/* Standard error of a base: of the line, and by what the exponent's error moves it. */
-static double base_error(struct problem *p, const struct power_fit *fit, unsigned int group,
-                         double variance)
+/* Where a group's unevenness can be anything that others allow, that is its standard deviation. */
+static double uneven_deviation(const struct problem *p, const struct power_fit *fit,
+                               unsigned int group)
 {
-        double moved;
+        return fit->slope_w[group] * most_variance(p, group) / 2 / sqrt(12);
+}
 
-        if (isnan(fit->exponent_error))
-                return NAN;
-        moved = line_at(p, group, fit->exponent - fit->exponent_error).base - fit->base_w[group];
-        return sqrt(variance * line_at(p, group, fit->exponent).base_variance + moved * moved);
+/* What a point of the curve changes by with the exponent and its group's numbers, of which the
+ * unevenness is told in its standard deviations. */
+static void gradient(const struct problem *p, const struct power_fit *fit,
+                     const struct power_point *point, double by[1 + MAX_TERMS])
+{
+        double k = fit->slope_w[point->group], uneven = fit->uneven_w[point->group];
+        double more = fit->exponent + CURVE_STEP, less = fit->exponent - CURVE_STEP;
+
+        by[0] = (k * (raised(point->load, more, p->law) - raised(point->load, less, p->law)) -
+                 uneven * (taken_off(point->load, more) - taken_off(point->load, less))) /
+                (2 * CURVE_STEP);
+        by[1] = 1;
+        by[2] = raised(point->load, fit->exponent, p->law);
+        by[3] = -taken_off(point->load, fit->exponent) * uneven_deviation(p, fit, point->group);
+}
+
+/* The normal equations at the minimum.  That an unevenness is at a limit does not make it known:
+ * what others allow counts as one observation of it. */
+static void normal_equations(const struct problem *p, const struct power_fit *fit, double variance,
+                             gsl_matrix *normal)
+{
+        size_t terms = p->law == POWER_UNEVEN ? 3 : 2;
+
+        gsl_matrix_set_zero(normal);
+        for (size_t i = 0; i < p->n; i++) {
+                size_t first = column_of(p, p->points[i].group);
+                double by[1 + MAX_TERMS];
+
+                gradient(p, fit, &p->points[i], by);
+                for (size_t a = 0; a <= terms; a++)
+                        for (size_t b = 0; b <= terms; b++)
+                                *gsl_matrix_ptr(normal, a ? first + a - 1 : 0,
+                                                b ? first + b - 1 : 0) += by[a] * by[b];
+        }
+        for (unsigned int group = 0; p->law == POWER_UNEVEN && group < p->ngroups; group++)
+                *gsl_matrix_ptr(normal, column_of(p, group) + 2,
+                                column_of(p, group) + 2) += variance > 0 ? variance : 1;
+}
+
+/* The diagonal of the inverse; NAN throughout where there is none. */
+static void inverse_diagonal(gsl_matrix *normal, double *diagonal)
+{
+        size_t size = normal->size1;
+        gsl_error_handler_t *before = gsl_set_error_handler_off();
+        int r;
+
+        for (size_t i = 0; i < size; i++)
+                diagonal[i] = sqrt(gsl_matrix_get(normal, i, i));
+        for (size_t i = 0; i < size; i++)
+                for (size_t j = 0; j < size; j++)
+                        *gsl_matrix_ptr(normal, i, j) /= diagonal[i] * diagonal[j];
+        r = gsl_linalg_cholesky_decomp1(normal);
+        if (r == 0)
+                r = gsl_linalg_cholesky_invert(normal);
+        for (size_t i = 0; i < size; i++)
+                diagonal[i] = r == 0 ? gsl_matrix_get(normal, i, i) / (diagonal[i] * diagonal[i])
+                                     : NAN;
+        gsl_set_error_handler(before);
+}
+
+/* Standard errors, for that variance of a point: those of Gauss and Newton. */
+static int find_errors(const struct problem *p, struct power_fit *fit, double variance)
+{
+        size_t size = column_of(p, p->ngroups);
+        gsl_matrix *normal = gsl_matrix_alloc(size, size);
+        double *inverse = calloc(size, sizeof(inverse[0]));
+        int r = normal && inverse ? 0 : -ENOMEM;
+
+        if (r == 0) {
+                normal_equations(p, fit, variance, normal);
+                inverse_diagonal(normal, inverse);
+                fit->exponent_error = sqrt(variance * inverse[0]);
+                for (unsigned int group = 0; group < p->ngroups; group++)
+                        fit->base_error_w[group] = sqrt(variance * inverse[column_of(p, group)]);
+        }
+        free(inverse);
+        gsl_matrix_free(normal);
+        return r;
 }
 
 static int solve_problem(struct problem *p, struct power_fit *fit)
@@ -321,10 +391,7 @@ static int solve_problem(struct problem *p, struct power_fit *fit)
         r = find_variance(p, fit, &variance);
         if (r < 0)
                 return r;
-        fit->exponent_error = exponent_error(p, fit->exponent, variance);
-        for (unsigned int group = 0; group < p->ngroups; group++)
-                fit->base_error_w[group] = base_error(p, fit, group, variance);
-        return 0;
+        return find_errors(p, fit, variance);
 }
 
 int power_fit(struct power_fit *fit, const struct power_point *points, size_t n, enum power_law law)

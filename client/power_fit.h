@@ -23,10 +23,11 @@
  * of each package, is fitted, too (POWER_UNEVEN), as far as others can be the reason.
  *
  * For a given exponent the rest is linear, so the search is in one dimension: a grid, then a golden
- * section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are from the curvature
- * of the sum of squares at its minimum.  Where the same load was measured several times, the means
- * of the loads are off the curve by no more than the repetitions allow, or the law does not hold:
- * an F test of lack of fit, at 1 %.
+ * section (Kiefer, "Sequential minimax search for a maximum", 1953).  Errors are those of all
+ * numbers together, of the normal equations at the minimum; v is in them as what it can be at most,
+ * and so is not taken for known where it comes out as 0.  Where the same load was measured several
+ * times, the means of the loads are off the curve by no more than the repetitions allow, or the law
+ * does not hold: an F test of lack of fit, at 1 %.
  *
  * Pure: tables of numbers in, numbers out.
  */
