@@ -7,12 +7,7 @@
 
 #include "statistics.h"
 
-#define QUIET_PART   4 /* one of so many windows counts */
-#define FEWEST_QUIET 3 /* of a round, that make a point */
-
-/* 2^32 over the golden ratio: its multiples are spread evenly over all numbers (Knuth, The Art of
- * Computer Programming, 6.4). */
-#define SHUFFLE 2654435769u
+#define QUIET_PART 4 /* one of so many windows counts */
 
 struct calibration_windows {
         unsigned int nloads, ngroups, most;
@@ -67,12 +62,8 @@ void calibration_windows_add(struct calibration_windows *w, unsigned int load,
 {
         if (w->counts[load] == w->most)
                 return;
-        for (unsigned int group = 0; group < w->ngroups; group++) {
-                struct calibration_window *window = &windows_of(w, load, group)[w->counts[load]];
-
-                *window = groups[group];
-                window->lot = w->counts[load] * SHUFFLE;
-        }
+        for (unsigned int group = 0; group < w->ngroups; group++)
+                windows_of(w, load, group)[w->counts[load]] = groups[group];
         w->counts[load]++;
 }
 
@@ -80,51 +71,43 @@ static int by_others(const void *a, const void *b)
 {
         const struct calibration_window *x = a, *y = b;
 
-        if (x->others == y->others)
-                return (x->lot > y->lot) - (x->lot < y->lot);
-        return x->others > y->others ? 1 : -1;
+        return (x->others > y->others) - (x->others < y->others);
 }
 
-/* Put those of a round into the batch, or all.  Returns their number. */
-static size_t fill_batch(struct calibration_windows *w, const struct calibration_window *windows,
-                         size_t count, unsigned int round, bool whole)
+static struct power_point median_of(const struct calibration_windows *w, unsigned int load,
+                                    unsigned int group, const struct calibration_window *windows,
+                                    size_t count)
 {
-        size_t n = 0;
-
         for (size_t i = 0; i < count; i++) {
-                if (!whole && windows[i].round != round)
-                        continue;
-                w->loads[n] = windows[i].load;
-                w->watts[n] = windows[i].watts;
-                w->others[n++] = windows[i].others;
+                w->loads[i] = windows[i].load;
+                w->watts[i] = windows[i].watts;
+                w->others[i] = windows[i].others;
         }
-        return n;
+        return (struct power_point){.group = group,
+                                    .step = load + 1,
+                                    .load = statistics_median(w->loads, count),
+                                    .watts = statistics_median(w->watts, count),
+                                    .others = statistics_median(w->others, count)};
 }
 
-size_t calibration_windows_points(struct calibration_windows *w, unsigned int rounds, bool whole,
+size_t calibration_windows_points(struct calibration_windows *w, unsigned int batches,
                                   struct power_point *points)
 {
         size_t n = 0;
 
         for (unsigned int load = 0; load < w->nloads; load++) {
                 size_t quiet = (w->counts[load] + QUIET_PART - 1) / QUIET_PART;
-                size_t fewest = quiet < FEWEST_QUIET ? quiet : FEWEST_QUIET;
+                size_t parts = batches < quiet ? batches : quiet;
 
-                for (unsigned int group = 0; quiet && group < w->ngroups; group++) {
+                for (unsigned int group = 0; group < w->ngroups; group++) {
                         struct calibration_window *windows = windows_of(w, load, group);
 
                         qsort(windows, w->counts[load], sizeof(windows[0]), by_others);
-                        for (unsigned int round = 0; round < (whole ? 1 : rounds); round++) {
-                                size_t count = fill_batch(w, windows, quiet, round, whole);
+                        for (size_t i = 0; i < parts; i++) {
+                                size_t first = quiet * i / parts, end = quiet * (i + 1) / parts;
 
-                                if (count < fewest)
-                                        continue;
-                                points[n++] = (struct power_point){
-                                        .group = group,
-                                        .step = load + 1,
-                                        .load = statistics_median(w->loads, count),
-                                        .watts = statistics_median(w->watts, count),
-                                        .others = statistics_median(w->others, count)};
+                                points[n++] = median_of(w, load, group, &windows[first],
+                                                        end - first);
                         }
                 }
         }

@@ -4,23 +4,20 @@
  *
  * A machine is never quite alone, and how a burst of somebody else's and a steady load add up is in
  * no law of the fit.  So of all windows at a load only the quietest quarter counts, whenever they
- * were.  A point of the curve is the median of those of one round: what was different in a round,
- * and not in a window, shows in the points at the same load, too.
+ * were.  These, sorted by what others did, are divided into batches of as many, and a point of the
+ * curve is the median of a batch: several points at each load show how exact they are.
  *
  * Pure: numbers in, numbers out.
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "power_fit.h"
 
 struct calibration_window {
         double load, watts;
-        double others;      /* busy CPUs beside ours */
-        unsigned int round; /* from 0 */
-        unsigned int lot;   /* set by _add(): decides among windows with the same others */
+        double others; /* busy CPUs beside ours */
 };
 
 struct calibration_windows;
@@ -36,9 +33,9 @@ void calibration_windows_add(struct calibration_windows *w, unsigned int load,
                              const struct calibration_window *groups);
 
 /*
- * The points of all loads, by load, group and round, into an array for nloads x ngroups x rounds;
- * rounds that had hardly a quiet window have none.  Or, with `whole`, one point for all rounds of a
- * load.  Returns their number.
+ * The points of all loads, by load, group and batch, into an array for nloads x ngroups x batches;
+ * loads without windows have none, those with fewer than batches have one for each.  Returns their
+ * number.
  */
-size_t calibration_windows_points(struct calibration_windows *w, unsigned int rounds, bool whole,
+size_t calibration_windows_points(struct calibration_windows *w, unsigned int batches,
                                   struct power_point *points);

@@ -247,15 +247,13 @@ static int keep_window(struct calibration *k)
                         return STATUS_FAILED;
                 }
         }
-        for (unsigned int i = 0; i < k->ngroups; i++)
-                k->seen[i].round = k->round;
         calibration_windows_add(k->windows, present_step(k), k->seen);
         return STATUS_OK;
 }
 
 static void fit_curve(struct calibration *k)
 {
-        size_t n = calibration_windows_points(k->windows, k->round + 1, false, k->points);
+        size_t n = calibration_windows_points(k->windows, k->round + 1, k->points);
 
         k->fitted = k->gamma ? power_fit_cores(&k->fit, k->points, n)
                              : power_fit(&k->fit, k->points, n, POWER_SMOOTH);
@@ -438,7 +436,7 @@ static int finish(struct calibration *k)
         } else if (k->options->write_config) {
                 r = write_exponent(k, &result.written);
         }
-        result.npoints = calibration_windows_points(k->windows, 1, true, k->points);
+        result.npoints = calibration_windows_points(k->windows, 1, k->points);
         result.points = k->points;
         if (k->options->json) {
                 json_auto_t *object = calibration_json(&result);

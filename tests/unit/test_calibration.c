@@ -23,12 +23,10 @@
 
 static struct calibration_windows *windows;
 static struct power_point points[LOADS * GROUPS * ROUNDS];
-static unsigned int present_round;
 
 static int setup(void **state)
 {
         (void)state;
-        present_round = 0;
         return calibration_windows_new(&windows, LOADS, GROUPS, ROUND * ROUNDS);
 }
 
@@ -42,8 +40,8 @@ static int teardown(void **state)
 static void add(unsigned int load, double busy, double watts, double others)
 {
         const struct calibration_window groups[GROUPS] = {
-                {.load = busy, .watts = watts, .others = others, .round = present_round},
-                {.load = busy + 1, .watts = watts + 1, .others = others, .round = present_round}};
+                {.load = busy, .watts = watts, .others = others},
+                {.load = busy + 1, .watts = watts + 1, .others = others}};
 
         calibration_windows_add(windows, load, groups);
 }
@@ -55,7 +53,7 @@ static void a_quarter_of_the_windows_counts_and_it_is_the_quietest(void **state)
         (void)state;
         for (unsigned int i = 0; i < 12; i++) /* the 2nd, 6th and 10th are quiet */
                 add(0, i, 100 + i, i % 4 == 1 ? 0.01 : 0.5);
-        n = calibration_windows_points(windows, 1, false, points);
+        n = calibration_windows_points(windows, 1, points);
         assert_int_equal(n, GROUPS);
         assert_int_equal(points[0].group, 0);
         assert_true(points[0].load == 5 && points[0].watts == 105);
@@ -63,39 +61,22 @@ static void a_quarter_of_the_windows_counts_and_it_is_the_quietest(void **state)
         assert_true(points[1].load == 6 && points[1].watts == 106);
 }
 
-/* Of 24 windows six count: all of the first round, and one of the third. */
-static void rounds_are_points_when_they_were_quiet(void **state)
+/* The quietest are one batch, the less quiet another. */
+static void batches_are_as_many_points(void **state)
 {
         size_t n;
 
         (void)state;
-        for (unsigned int i = 0; i < 24; i++) {
-                present_round = i < 5 ? 0 : i < 14 ? 1 : 2;
-                add(3, i, 10 * i, i < 5 || i == 20 ? 0.01 : 0.5);
-        }
-        n = calibration_windows_points(windows, 3, false, points);
-        assert_int_equal(n, GROUPS);
-        assert_true(points[0].load == 2 && points[0].watts == 20);
-        assert_int_equal(points[0].step, 4);
-        assert_int_equal(calibration_windows_points(windows, 3, true, points), GROUPS);
-        assert_true(points[0].load == 2.5 && points[0].watts == 25); /* with that of the third */
-        assert_int_equal(calibration_windows_points(windows, 3, false, points), n); /* again */
-        assert_true(points[0].load == 2);
-        /* Once the third is as quiet */
-        for (unsigned int i = 0; i < 8; i++)
-                add(3, 30, 300, 0.01);
-        assert_int_equal(calibration_windows_points(windows, 3, false, points), 2 * GROUPS);
-        assert_true(points[1].load == 30 && points[1].watts == 300);
-}
-
-/* A round's few windows are a point when there are no more. */
-static void few_windows_are_a_point(void **state)
-{
-        (void)state;
-        for (unsigned int i = 0; i < 8; i++)
-                add(0, i, 10 * i, i);
-        assert_int_equal(calibration_windows_points(windows, 1, false, points), GROUPS);
-        assert_true(points[0].load == 0.5);
+        for (unsigned int i = 0; i < 24; i++)
+                add(3, i, 10 * i, i);
+        n = calibration_windows_points(windows, 2, points);
+        assert_int_equal(n, 2 * GROUPS);
+        assert_true(points[0].load == 1 && points[0].watts == 10); /* of 0, 1, 2 */
+        assert_true(points[1].load == 4 && points[1].watts == 40); /* of 3, 4, 5 */
+        /* Asked again they are the same; and there are no more batches than quiet windows. */
+        assert_int_equal(calibration_windows_points(windows, 2, points), n);
+        assert_true(points[1].load == 4);
+        assert_int_equal(calibration_windows_points(windows, 100, points), 6 * GROUPS);
 }
 
 static void more_windows_than_there_is_room_for_are_left_out(void **state)
@@ -104,7 +85,7 @@ static void more_windows_than_there_is_room_for_are_left_out(void **state)
         for (unsigned int i = 0; i < ROUND * ROUNDS; i++)
                 add(0, 1, 1, 1);
         add(0, 7, 7, 0);
-        assert_int_equal(calibration_windows_points(windows, 1, false, points), GROUPS);
+        assert_int_equal(calibration_windows_points(windows, 1, points), GROUPS);
         assert_true(points[0].load == 1);
 }
 
@@ -148,9 +129,8 @@ static void a_curve_is_found_beside_others(void **state)
                 size_t n;
 
                 add_round(&seed);
-                n = calibration_windows_points(windows, ++rounds, false, points);
+                n = calibration_windows_points(windows, ++rounds, points);
                 assert_int_equal(n, (size_t)LOADS * GROUPS * rounds);
-                present_round++;
                 for (size_t i = 0; i < n; i++) /* the second group is as the first, shifted */
                         points[i].load -= points[i].group;
                 assert_int_equal(power_fit_cores(&fit, points, n), 0);
@@ -174,7 +154,7 @@ static void a_law_that_does_not_hold_is_not_hidden_by_repetition(void **state)
 
         (void)state;
         for (unsigned int more = 0; more < 2; more++) {
-                for (unsigned int i = 0; i < 4; i++, present_round++) {
+                for (unsigned int i = 0; i < 4; i++) {
                         for (unsigned int load = 0; load < LOADS; load++)
                                 for (unsigned int k = 0; k < ROUND; k++)
                                         add(load, load,
@@ -184,7 +164,7 @@ static void a_law_that_does_not_hold_is_not_hidden_by_repetition(void **state)
                 }
                 assert_int_equal(power_fit_cores(&fit, points,
                                                  calibration_windows_points(windows, 4 * (more + 1),
-                                                                            false, points)),
+                                                                            points)),
                                  0);
                 assert_true(fit.misfit);
                 half_width[more] = calibration_half_width(&fit, fit.exponent_error);
@@ -221,9 +201,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(
                         a_quarter_of_the_windows_counts_and_it_is_the_quietest, setup, teardown),
-                cmocka_unit_test_setup_teardown(rounds_are_points_when_they_were_quiet, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(few_windows_are_a_point, setup, teardown),
+                cmocka_unit_test_setup_teardown(batches_are_as_many_points, setup, teardown),
                 cmocka_unit_test_setup_teardown(more_windows_than_there_is_room_for_are_left_out,
                                                 setup, teardown),
                 cmocka_unit_test_setup_teardown(a_curve_is_found_beside_others, setup, teardown),
