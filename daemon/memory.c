@@ -39,6 +39,7 @@ struct memory {
 
         struct letter list, listed, hand, handed, poke;
         bool waiting, poked;
+        bool asked;                      /* poked since the last round began */
         struct memory_listed *processes; /* filled in by the sampler */
         float *cpu_parts;                /* and by account */
         size_t nprocesses;
@@ -129,6 +130,7 @@ static void on_poke(struct letter *letter)
         struct memory *m = memory_of(letter, offsetof(struct memory, poke));
 
         __atomic_store_n(&m->poked, false, __ATOMIC_RELEASE);
+        m->asked = true;
 }
 
 static bool stopping(const struct memory *m)
@@ -285,6 +287,7 @@ static void one_round(struct memory *m)
 {
         uint64_t start_ns = monotonic_ns();
 
+        m->asked = false;
         ask_sampler(m, &m->list);
         if (memory_table_update(&m->table, m->processes, m->nprocesses, m->cpu_parts) == 0) {
                 read_all(m);
@@ -305,21 +308,18 @@ static void one_round(struct memory *m)
 static void wait_for_next(struct memory *m, uint64_t start_ns)
 {
         struct pollfd wait = {.fd = m->mailbox.fd, .events = POLLIN};
-        uint64_t due_ns = start_ns + (m->following ? FOLLOWING_NS : PERIOD_NS), ahead_ns = 0, now;
+        uint64_t period_ns = m->following ? FOLLOWING_NS : PERIOD_NS;
 
         while (!stopping(m)) {
-                uint64_t until_ns = m->rounds.ready_ns > due_ns + ahead_ns
-                                            ? m->rounds.ready_ns - ahead_ns
-                                            : due_ns;
+                uint64_t due_ns = start_ns + (m->asked ? MIN_PAUSE_NS : period_ns);
+                uint64_t until_ns = memory_budget_start_ns(&m->rounds, due_ns,
+                                                           m->asked ? NEW_AHEAD_NS : 0);
+                uint64_t now = monotonic_ns();
 
-                now = monotonic_ns();
                 if (now >= until_ns)
                         return;
-                if (poll(&wait, 1, (int)((until_ns - now) / 1000000) + 1) > 0) {
+                if (poll(&wait, 1, (int)((until_ns - now) / 1000000) + 1) > 0)
                         mailbox_deliver(&m->mailbox);
-                        due_ns = start_ns + MIN_PAUSE_NS;
-                        ahead_ns = NEW_AHEAD_NS;
-                }
         }
 }
 

@@ -15,3 +15,8 @@ bool memory_budget_has_room(const struct memory_budget *b, uint64_t now_ns, uint
 {
         return b->ready_ns < now_ns + ahead_ns;
 }
+
+uint64_t memory_budget_start_ns(const struct memory_budget *b, uint64_t due_ns, uint64_t ahead_ns)
+{
+        return b->ready_ns > due_ns + ahead_ns ? b->ready_ns - ahead_ns : due_ns;
+}

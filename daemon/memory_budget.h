@@ -27,3 +27,6 @@ void memory_budget_bill(struct memory_budget *b, uint64_t now_ns, uint64_t *bill
 
 /* May another job begin, when so much may be used in advance? */
 bool memory_budget_has_room(const struct memory_budget *b, uint64_t now_ns, uint64_t ahead_ns);
+
+/* When may a job begin that is due then, when so much may be used in advance? */
+uint64_t memory_budget_start_ns(const struct memory_budget *b, uint64_t due_ns, uint64_t ahead_ns);

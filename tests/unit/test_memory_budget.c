@@ -40,6 +40,21 @@ static void what_was_not_used_is_not_saved_up(void **state)
         assert_false(memory_budget_has_room(&b, now_ns, AHEAD_NS));
 }
 
+/* Who is in a hurry begins before all is paid for, and what is not due does not begin. */
+static void a_job_can_begin_ahead_of_its_budget(void **state)
+{
+        struct memory_budget b = {.rate = RATE};
+        uint64_t billed_ns = 0;
+
+        (void)state;
+        assert_int_equal(memory_budget_start_ns(&b, 2 * SECOND, 0), 2 * SECOND);
+        memory_budget_bill(&b, SECOND, &billed_ns, (uint64_t)(RATE * 5 * SECOND));
+        assert_int_equal(memory_budget_start_ns(&b, 2 * SECOND, 0), 6 * SECOND);
+        assert_int_equal(memory_budget_start_ns(&b, 2 * SECOND, SECOND), 5 * SECOND);
+        assert_int_equal(memory_budget_start_ns(&b, 2 * SECOND, 9 * SECOND), 2 * SECOND);
+        assert_int_equal(memory_budget_start_ns(&b, 7 * SECOND, SECOND), 7 * SECOND);
+}
+
 /* A thread that does what it may, now this and now that, whatever it costs: of all its time, and
  * from any second on, no more than both budgets together. */
 static void no_time_is_used_beyond_the_budgets(void **state)
@@ -80,6 +95,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_that_costs_too_much_is_paid_back),
                 cmocka_unit_test(what_was_not_used_is_not_saved_up),
+                cmocka_unit_test(a_job_can_begin_ahead_of_its_budget),
                 cmocka_unit_test(no_time_is_used_beyond_the_budgets),
         };
 
