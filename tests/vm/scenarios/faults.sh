@@ -41,8 +41,9 @@ well_again() {
         lab_load spin 3 --cpu
         check "$1: afterwards joules are right" within "$(report .share.package_j)" \
                 "$(calculate "$CORE_W * $(json "$TRUTH" .cpu_s)")" 3
-        check "$1: and nobody is warned of it" equal \
-                "$(report '[.warnings[] | select(test("package"))] | join("; ")')" ""
+        # A machine that is slow may miss ticks, and need a moment to look at memory.
+        check "$1: and nobody is warned" equal "$(report '[.warnings[] | select(
+                test("ticks were missed|memory had not been measured yet") | not)] | join("; ")')" ""
 }
 
 lab_meter

@@ -21,8 +21,8 @@ busy() {
 
 # follow PID NAME: for some seconds of its load, with gamma 0.5
 follow() {
-        taskset -c "$elsewhere" timeout -s INT "$FOLLOW_S" energat --pid "$1" --gamma 0.5 --interval 1 --name "$2" \
-                --output "$LAB_WORK" --format json >"$LAB_WORK/report-$2"
+        taskset -c "$elsewhere" timeout -s INT "$FOLLOW_S" energat --pid "$1" --gamma 0.5 \
+                --interval 1 --name "$2" --output "$LAB_WORK" --format json >"$LAB_WORK/report-$2"
 }
 
 # power NAME FIELD: package energy of that kind, W
