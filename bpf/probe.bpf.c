@@ -171,8 +171,8 @@ static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq,
 }
 
 /*
- * The same for a thread that has run since the last switch: by CLOCK_MONOTONIC, less what
- * interrupts and the hypervisor have taken since, as far as the run queue's last update knows.
+ * The clock of a CPU at `now`, after its last switch: by CLOCK_MONOTONIC, less what interrupts and
+ * the hypervisor have taken since, as far as the run queue's last update knows.
  */
 static __always_inline __s64 running_clock(const struct cpu_state *c, const struct rq *rq,
                                            __u64 now)

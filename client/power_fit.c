@@ -46,6 +46,7 @@ struct problem {
         size_t n;
         unsigned int ngroups;
         enum power_law law;
+        double most_others[POWER_FIT_MAX_GROUPS]; /* by group: of all its points */
         /* of one group at a time */
         gsl_multifit_linear_workspace *work;
         gsl_matrix *terms;
@@ -61,6 +62,9 @@ static int problem_init(struct problem *p, const struct power_point *points, siz
                         p->ngroups = points[i].group + 1;
         if (!n || p->ngroups > POWER_FIT_MAX_GROUPS)
                 return -ENODATA;
+        for (size_t i = 0; i < n; i++)
+                p->most_others[points[i].group] = fmax(p->most_others[points[i].group],
+                                                       points[i].others);
         p->work = gsl_multifit_linear_alloc(n, MAX_TERMS);
         p->terms = gsl_matrix_alloc(n, MAX_TERMS);
         p->watts = gsl_vector_alloc(n);
@@ -122,18 +126,8 @@ static struct line solve(struct problem *p, unsigned int group, double exponent,
         return line;
 }
 
-/* Others who keep m of a core busy vary by m at most, when it is all of a core or none. */
-static double most_variance(const struct problem *p, unsigned int group)
-{
-        double most = 0;
-
-        for (size_t i = 0; i < p->n; i++)
-                if (p->points[i].group == group)
-                        most = fmax(most, p->points[i].others);
-        return most;
-}
-
-/* No variance is below 0, or above what others can do: near exponent 1 it could be any curve. */
+/* No variance is below 0, or above what others can do: near exponent 1 it could be any curve.  Who
+ * keeps m of a core busy varies by m at most, when it is all of a core or none. */
 static struct line line_at(struct problem *p, unsigned int group, double exponent)
 {
         struct line line;
@@ -141,7 +135,7 @@ static struct line line_at(struct problem *p, unsigned int group, double exponen
 
         if (p->law != POWER_UNEVEN)
                 return solve(p, group, exponent, 2, 0);
-        most = most_variance(p, group);
+        most = p->most_others[group];
         line = solve(p, group, exponent, 3, 0);
         if (line.uneven < 0)
                 return solve(p, group, exponent, 2, 0);
@@ -288,7 +282,7 @@ static size_t column_of(const struct problem *p, unsigned int group)
 static double uneven_deviation(const struct problem *p, const struct power_fit *fit,
                                unsigned int group)
 {
-        return fit->slope_w[group] * most_variance(p, group) / 2 / sqrt(12);
+        return fit->slope_w[group] * p->most_others[group] / 2 / sqrt(12);
 }
 
 /* What a point of the curve changes by with the exponent and its group's numbers, of which the

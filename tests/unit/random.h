@@ -27,3 +27,13 @@ static inline uint64_t random_of_bits(uint64_t *seed, unsigned int bits)
 
         return size ? random_next(seed) >> (64 - size) : 0;
 }
+
+/* Nearly normal, of mean 0 and standard deviation 1: the sum of twelve uniform ones. */
+static inline double random_normal(uint64_t *seed)
+{
+        double sum = -6;
+
+        for (unsigned int i = 0; i < 12; i++)
+                sum += (double)random_below(seed, 1000000) / 1e6;
+        return sum;
+}

@@ -89,16 +89,6 @@ static void more_windows_than_there_is_room_for_are_left_out(void **state)
         assert_true(points[0].load == 1);
 }
 
-/* A normal deviate, nearly: of twelve uniform ones. */
-static double noise(uint64_t *seed)
-{
-        double sum = -6;
-
-        for (unsigned int i = 0; i < 12; i++)
-                sum += (double)random_below(seed, 1000000) / 1e6;
-        return sum;
-}
-
 /* One round over a machine with that curve, on which somebody else is at work in every third
  * window: a whole core for some of its time. */
 static void add_round(uint64_t *seed)
@@ -111,7 +101,8 @@ static void add_round(uint64_t *seed)
                         double power = CORE_W * ((1 - others) * pow(own, CURVE) +
                                                  others * pow(own + 1, CURVE));
 
-                        add(load, own + others, BASE_W + power + NOISE_W * noise(seed), others);
+                        add(load, own + others, BASE_W + power + NOISE_W * random_normal(seed),
+                            others);
                 }
         }
 }

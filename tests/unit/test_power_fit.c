@@ -172,76 +172,81 @@ static void a_straight_line_has_exponent_one(void **state)
         assert_true(near(fit.base_w[0], 3, 1e-6));
 }
 
-/* Of twelve uniform ones: nearly normal, of standard deviation 1 */
-static double noise(uint64_t *seed)
-{
-        double sum = -6;
+/* How often the truth is within two standard errors, in percent of many noisy calibrations. */
+struct coverage {
+        unsigned int exponent, base;
+};
 
-        for (unsigned int k = 0; k < 12; k++)
-                sum += (double)random_below(seed, 1000000) / 1e6;
-        return sum;
+static struct coverage coverage_of(void (*measure)(uint64_t *seed), enum power_law law,
+                                   double exponent, double base)
+{
+        const unsigned int runs = 400;
+        uint64_t seed = RANDOM_SEED;
+        struct coverage within = {0};
+
+        for (unsigned int run = 0; run < runs; run++) {
+                struct power_fit fit;
+
+                n = 0;
+                measure(&seed);
+                assert_int_equal(power_fit(&fit, points, n, law), 0);
+                within.exponent += fabs(fit.exponent - exponent) < 2 * fit.exponent_error;
+                within.base += fabs(fit.base_w[0] - base) < 2 * fit.base_error_w[0];
+        }
+        within.exponent = within.exponent * 100 / runs;
+        within.base = within.base * 100 / runs;
+        print_message("within two standard errors: exponent %u %%, base %u %%\n", within.exponent,
+                      within.base);
+        return within;
 }
 
-/* The error it states is the error that it has: over many noisy calibrations the truth is within
- * two standard errors in about 95 %. */
+static void measure_eight_cores(uint64_t *seed)
+{
+        for (unsigned int cores = 0; cores <= 8; cores++)
+                for (unsigned int i = 0; i < 4; i++)
+                        point(0, cores, 20 + 15 * pow(cores, 0.6) + 0.5 * random_normal(seed));
+}
+
+/* The error it states is the error that it has: about 95 % are within two standard errors. */
 static void stated_errors_are_true(void **state)
 {
-        uint64_t seed = RANDOM_SEED;
-        unsigned int exponent_within = 0, base_within = 0, runs = 400;
+        struct coverage within = coverage_of(measure_eight_cores, POWER_POLYGON, 0.6, 20);
 
         (void)state;
-        for (unsigned int run = 0; run < runs; run++) {
-                struct power_fit fit;
-
-                n = 0;
-                for (unsigned int cores = 0; cores <= 8; cores++) {
-                        for (unsigned int i = 0; i < 4; i++)
-                                point(0, cores, 20 + 15 * pow(cores, 0.6) + 0.5 * noise(&seed));
-                }
-                assert_int_equal(power_fit(&fit, points, n, POWER_POLYGON), 0);
-                exponent_within += fabs(fit.exponent - 0.6) < 2 * fit.exponent_error;
-                base_within += fabs(fit.base_w[0] - 20) < 2 * fit.base_error_w[0];
-        }
-        assert_in_range(exponent_within, runs * 92 / 100, runs * 98 / 100);
-        assert_in_range(base_within, runs * 92 / 100, runs * 98 / 100);
+        assert_in_range(within.exponent, 92, 97);
+        assert_in_range(within.base, 92, 97);
 }
 
-/* The same where uneven work bends the curve, and how much it does has to be found, too: that it
- * cannot be below 0 does not make it known.  A load that is noisy is the worse the steeper the
- * curve.
- */
-static void stated_errors_are_true_of_uneven_work(void **state)
+/* Of a load that is noisy, power is the more so the steeper the curve is there. */
+static void measure_uneven_work(uint64_t *seed)
 {
         const double loads[] = {0.145, 0.27, 0.52, 0.77, 1.02, 2};
-        uint64_t seed = RANDOM_SEED;
-        unsigned int exponent_within = 0, base_within = 0, runs = 400;
+
+        for (unsigned int step = 0; step < sizeof(loads) / sizeof(loads[0]); step++) {
+                double load = loads[step];
+                double lower = 15 * 0.3 * 0.7 * pow(load, 0.3 - 2) * 0.002 / 2;
+
+                for (unsigned int i = 0; i < 4; i++) {
+                        double noisy = load + 0.003 * random_normal(seed);
+
+                        points[n++] = (struct power_point){.load = load,
+                                                           .others = 0.02,
+                                                           .step = step + 1,
+                                                           .watts = 20 + 15 * pow(noisy, 0.3) -
+                                                                    lower +
+                                                                    0.015 * random_normal(seed)};
+                }
+        }
+}
+
+/* How uneven work is has to be found, too: that it cannot be below 0 does not make it known. */
+static void stated_errors_are_true_of_uneven_work(void **state)
+{
+        struct coverage within = coverage_of(measure_uneven_work, POWER_UNEVEN, 0.3, 20);
 
         (void)state;
-        for (unsigned int run = 0; run < runs; run++) {
-                struct power_fit fit;
-
-                n = 0;
-                for (unsigned int step = 0; step < sizeof(loads) / sizeof(loads[0]); step++) {
-                        for (unsigned int i = 0; i < 4; i++) {
-                                double load = loads[step], off = 0.003 * noise(&seed);
-
-                                points[n++] = (struct power_point){
-                                        .load = load,
-                                        .others = 0.02,
-                                        .step = step + 1,
-                                        .watts = 20 + 15 * pow(load + off, 0.3) -
-                                                 15 * 0.3 * 0.7 * pow(load, 0.3 - 2) * 0.002 / 2 +
-                                                 0.015 * noise(&seed)};
-                        }
-                }
-                assert_int_equal(power_fit(&fit, points, n, POWER_UNEVEN), 0);
-                exponent_within += fabs(fit.exponent - 0.3) < 2 * fit.exponent_error;
-                base_within += fabs(fit.base_w[0] - 20) < 2 * fit.base_error_w[0];
-        }
-        print_message("within two standard errors: exponent %u, base %u of %u\n", exponent_within,
-                      base_within, runs);
-        assert_in_range(exponent_within, runs * 92 / 100, runs);
-        assert_in_range(base_within, runs * 92 / 100, runs);
+        assert_in_range(within.exponent, 92, 100);
+        assert_in_range(within.base, 92, 100);
 }
 
 static void what_cannot_be_told_is_an_error(void **state)

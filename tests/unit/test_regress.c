@@ -9,19 +9,12 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "regress.h"
 
 #define POINTS 120
 
-/* A normal deviate, near enough: Irwin-Hall with 12 terms. */
-static double noise(void)
-{
-        double sum = -6;
-
-        for (int i = 0; i < 12; i++)
-                sum += (double)rand() / RAND_MAX;
-        return sum;
-}
+static uint64_t seed = RANDOM_SEED;
 
 static void a_line_without_noise_is_found_exactly(void **state)
 {
@@ -48,7 +41,7 @@ static void the_intercept_is_found_far_from_the_points(void **state)
         srand(1);
         for (int i = 0; i < POINTS; i++) {
                 x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
-                y[i] = 20 + 10 * x[i] + 0.3 * noise();
+                y[i] = 20 + 10 * x[i] + 0.3 * random_normal(&seed);
         }
         assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
         assert_true(fabs(fit.intercept - 20) < 0.05 * 20);
@@ -64,7 +57,8 @@ static void a_fifth_of_the_points_may_be_anything(void **state)
         srand(2);
         for (int i = 0; i < POINTS; i++) {
                 x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
-                y[i] = i % 5 ? 20 + 10 * x[i] + 0.1 * noise() : 200.0 * rand() / RAND_MAX;
+                y[i] = i % 5 ? 20 + 10 * x[i] + 0.1 * random_normal(&seed)
+                             : 200.0 * rand() / RAND_MAX;
         }
         assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
         assert_true(fabs(fit.intercept - 20) < 0.05 * 20);
@@ -83,7 +77,7 @@ static void the_interval_holds_the_truth_as_often_as_it_says(void **state)
 
                 for (int i = 0; i < POINTS; i++) {
                         x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
-                        y[i] = 20 + 10 * x[i] + noise();
+                        y[i] = 20 + 10 * x[i] + random_normal(&seed);
                 }
                 assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
                 held += fabs(fit.intercept - 20) <= fit.half_width;
