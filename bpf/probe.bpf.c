@@ -171,21 +171,25 @@ static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq,
 }
 
 /*
- * The clock of a CPU at `now`, after its last switch: by CLOCK_MONOTONIC, less what interrupts and
- * the hypervisor have taken since, as far as the run queue's last update knows.
+ * How far the clock of a CPU is at `now` beyond what the scheduler has charged to the thread that
+ * runs there: by CLOCK_MONOTONIC, less what interrupts have taken since the last switch, as far as
+ * the run queue knows.  What a hypervisor takes is known only at the run queue's next update, and
+ * until then nothing tells whether the thread runs: where that happens, nobody is charged ahead.
+ * Nor on a CPU without a switch yet, whose clock is not known.
  */
-static __always_inline __s64 running_clock(const struct cpu_state *c, const struct rq *rq,
-                                           __u64 now)
+static __always_inline __s64 clock_ahead(const struct cpu_state *c, const struct rq *rq,
+                                         const struct task_struct *task, __u64 now)
 {
         __s64 clock = (__s64)now + c->clock_offset_ns;
 
-        if (!rq)
-                return clock;
-        if (!count_irq && bpf_core_field_exists(rq->prev_irq_time))
+        if (!c->clock_offset_ns)
+                return 0;
+        if (rq && bpf_core_field_exists(rq->prev_steal_time_rq) && rq->prev_steal_time_rq)
+                return 0;
+        if (rq && !count_irq && bpf_core_field_exists(rq->prev_irq_time))
                 clock -= (__s64)(rq->prev_irq_time - c->irq_ns);
-        if (bpf_core_field_exists(rq->prev_steal_time_rq))
-                clock -= (__s64)(rq->prev_steal_time_rq - c->stolen_ns);
-        return clock;
+        clock -= (__s64)task->se.exec_start;
+        return clock > 0 ? clock : 0;
 }
 
 /* ---- the switch ---- */
@@ -313,18 +317,16 @@ static __always_inline void cpu_was_idle(struct cpu_state *c, __u64 now)
  * Charge the thread that runs on a CPU for the time up to now.
  *
  * Its sum_exec_runtime is as old as the last update of its run queue (a scheduler tick at most), so
- * the time since then is added: the run queue's clock now, less the thread's exec_start.  Seen from
+ * the time since then is added where it is known: see clock_ahead().  Seen from
  * another CPU the values may not belong together, when an update goes on meanwhile; the estimate is
  * then off by that update, and the next charge corrects it, because every charge moves last_ns to
- * what the thread has had in truth.  On a CPU without a switch yet its clock is not known, and the
- * thread is charged up to the last update.
+ * what the thread has had in truth.
  */
 static __always_inline void charge_running(struct cpu_state *c, const struct rq *rq,
                                            struct task_struct *task, __u64 now)
 {
         struct thread *t;
         __u64 last, estimate;
-        __s64 ahead;
 
         if (!task->pid) {
                 cpu_was_idle(c, now);
@@ -334,10 +336,7 @@ static __always_inline void charge_running(struct cpu_state *c, const struct rq 
         if (!t || t->row == ROW_NONE)
                 return;
         last = *(volatile __u64 *)&t->last_ns;
-        estimate = task->se.sum_exec_runtime;
-        ahead = running_clock(c, rq, now) - (__s64)task->se.exec_start;
-        if (ahead > 0 && c->clock_offset_ns)
-                estimate += ahead;
+        estimate = task->se.sum_exec_runtime + (__u64)clock_ahead(c, rq, task, now);
         if (count_irq)
                 estimate -= c->irq_ns - c->irq_mark_ns;
         if ((__s64)(estimate - last) <= 0)
