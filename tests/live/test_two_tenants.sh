@@ -11,8 +11,6 @@ rig_require_root
 J_PER_CPU_S=10
 LONG_S=9
 SHORT_S=4
-MOST_STALLED_S=0.02 # 0.2 % of the time: more, and the simulator was no meter
-MOST_TRIES=4
 FIRST=nobody
 SECOND=daemon
 
@@ -27,7 +25,7 @@ tenant() {
 tenant_is_right() {
         local truth_j
         truth_j=$(calculate "$J_PER_CPU_S * $(json "$RIG/shared/$1.truth" .cpu_s)")
-        check "$1: share within 3 % of what its command used" \
+        figure "$1: share within 3 % of what its command used" \
                 within "$(json "$RIG/$1.json" .share.package_j)" "$truth_j" 3
 }
 
@@ -43,8 +41,7 @@ rig_copy_programs || exit 1
 # The second tenant's time lies within the first one's, with more threads than the machine has
 # cores: all dynamic energy of the second one's time is in the first one's window.
 measure_both() {
-        local first_job stalled_before
-        stalled_before=$(rig_truth .stalled_s)
+        local first_job
         energy_before=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
         tenant "$FIRST" "$LONG_S" 1 &
         first_job=$!
@@ -56,15 +53,9 @@ measure_both() {
         first_status=$?
         sleep 0.2 # so that the simulator's truth covers both
         energy_after=$(rig_truth '(.energy_uj - .static_uj) / 1e6')
-        stalled_s=$(calculate "$(rig_truth .stalled_s) - $stalled_before")
 }
 
-measure_both
-for ((tries = 1; tries < MOST_TRIES; tries++)); do
-        ! at_most "$stalled_s" "$MOST_STALLED_S" >/dev/null || break
-        note "the simulator did not run for $stalled_s s: once more"
-        measure_both
-done
+rig_calmly measure_both
 check "$SECOND: an unprivileged user can run and measure a command" equal "$second_status" 0
 check "$FIRST: an unprivileged user can run and measure a command" equal "$first_status" 0
 note "$(cat "$RIG/$FIRST.err" "$RIG/$SECOND.err")"
@@ -76,7 +67,7 @@ shares=$(calculate "$(json "$RIG/$FIRST.json" .share.package_j) + \
         $(json "$RIG/$SECOND.json" .share.package_j)")
 check "both shares together are not above dynamic energy, by the daemon's own count" \
         at_most "$shares" "$(dynamic_of "$RIG/$FIRST.json")"
-check "both shares together are not above dynamic energy, by the simulator's count" \
+figure "both shares together are not above dynamic energy, by the simulator's count" \
         at_most "$shares" "$(calculate "$energy_after - $energy_before")"
 for user in "$FIRST" "$SECOND"; do
         check "$user: the share alone is not above dynamic energy of its own time" at_most \
