@@ -13,6 +13,7 @@
  */
 #include "probe.h"
 #include "kernel_types.h"
+#include "probe_ahead.h"
 #include "probe_rows.h"
 
 #include <bpf/bpf_core_read.h>
@@ -170,28 +171,6 @@ static __always_inline void clock_sync(struct cpu_state *c, const struct rq *rq,
         c->synced = tick;
 }
 
-/*
- * How far the clock of a CPU is at `now` beyond what the scheduler has charged to the thread that
- * runs there: by CLOCK_MONOTONIC, less what interrupts have taken since the last switch, as far as
- * the run queue knows.  What a hypervisor takes is known only at the run queue's next update, and
- * until then nothing tells whether the thread runs: where that happens, nobody is charged ahead.
- * Nor on a CPU without a switch yet, whose clock is not known.
- */
-static __always_inline __s64 clock_ahead(const struct cpu_state *c, const struct rq *rq,
-                                         const struct task_struct *task, __u64 now)
-{
-        __s64 clock = (__s64)now + c->clock_offset_ns;
-
-        if (!c->clock_offset_ns)
-                return 0;
-        if (rq && bpf_core_field_exists(rq->prev_steal_time_rq) && rq->prev_steal_time_rq)
-                return 0;
-        if (rq && !count_irq && bpf_core_field_exists(rq->prev_irq_time))
-                clock -= (__s64)(rq->prev_irq_time - c->irq_ns);
-        clock -= (__s64)task->se.exec_start;
-        return clock > 0 ? clock : 0;
-}
-
 /* ---- the switch ---- */
 
 /*
@@ -313,14 +292,25 @@ static __always_inline void cpu_was_idle(struct cpu_state *c, __u64 now)
                 __sync_val_compare_and_swap(&c->idle_word, IDLE_UNKNOWN, -clock * 2 + 1);
 }
 
+static __always_inline __u64 thread_ahead(struct cpu_state *c, const struct rq *rq,
+                                          const struct task_struct *task, __u64 now)
+{
+        struct rq_times times = {.exec_start_ns = task->se.exec_start};
+
+        if (rq && !count_irq && bpf_core_field_exists(rq->prev_irq_time))
+                times.irq_ns = rq->prev_irq_time - c->irq_ns;
+        if (rq && bpf_core_field_exists(rq->prev_steal_time_rq))
+                times.stolen_ns = rq->prev_steal_time_rq;
+        return clock_ahead(c, &times, now, sched_tick_ns);
+}
+
 /*
- * Charge the thread that runs on a CPU for the time up to now.
+ * Charge the thread that runs on a CPU for the time up to now: what the scheduler has, and what it
+ * is ahead of that (probe_ahead.h).
  *
- * Its sum_exec_runtime is as old as the last update of its run queue (a scheduler tick at most), so
- * the time since then is added where it is known: see clock_ahead().  Seen from
- * another CPU the values may not belong together, when an update goes on meanwhile; the estimate is
- * then off by that update, and the next charge corrects it, because every charge moves last_ns to
- * what the thread has had in truth.
+ * Seen from another CPU the values may not belong together, when an update goes on meanwhile; the
+ * estimate is then off by that update, and the next charge corrects it, because every charge moves
+ * last_ns to what the thread has had in truth.
  */
 static __always_inline void charge_running(struct cpu_state *c, const struct rq *rq,
                                            struct task_struct *task, __u64 now)
@@ -336,7 +326,7 @@ static __always_inline void charge_running(struct cpu_state *c, const struct rq 
         if (!t || t->row == ROW_NONE)
                 return;
         last = *(volatile __u64 *)&t->last_ns;
-        estimate = task->se.sum_exec_runtime + (__u64)clock_ahead(c, rq, task, now);
+        estimate = task->se.sum_exec_runtime + thread_ahead(c, rq, task, now);
         if (count_irq)
                 estimate -= c->irq_ns - c->irq_mark_ns;
         if ((__s64)(estimate - last) <= 0)

@@ -133,7 +133,13 @@ struct cpu_state {
          * begins the next one's.  Where it finds none, that belongs to idling.
          */
         __u64 nobody_ns;
-        __u64 unused[4];
+        /* Of the ticks, see probe_ahead.h: stolen time at the beginning of the present second, when
+         * that was, and whether much was stolen in the second before. */
+        __u64 steal_mark_ns;
+        __u64 steal_mark_at_ns;
+        __u32 was_stolen;
+        __u32 unused_either;
+        __u64 unused;
 };
 
 /* Written by the daemon, read by the probe. */

@@ -17,6 +17,7 @@ const volatile __u32 nslots = 1;
 const volatile __u32 ncpus = 1;
 const volatile __u32 nrows_mask = 0;   /* number of rows - 1; a power of two less one */
 const volatile bool count_irq = false; /* the probe's own interrupt accounting */
+const volatile __u64 sched_tick_ns = 0;
 
 struct probe_control control;
 struct probe_counters counters __attribute__((aligned(64)));

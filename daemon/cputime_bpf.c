@@ -221,6 +221,15 @@ static void set_irq_programs(struct probe *skel, bool on)
         bpf_program__set_autoload(skel->progs.on_softirq_leave, on);
 }
 
+/* The period of the scheduler's tick: the coarse clock moves with it. */
+static uint64_t sched_tick_ns(void)
+{
+        struct timespec period;
+
+        clock_getres(CLOCK_MONOTONIC_COARSE, &period);
+        return (uint64_t)period.tv_sec * NS_PER_S + (uint64_t)period.tv_nsec;
+}
+
 static int skel_load(struct bpf_accounting *b, bool raw)
 {
         struct probe *skel = probe__open();
@@ -232,6 +241,7 @@ static int skel_load(struct bpf_accounting *b, bool raw)
         skel->rodata->ncpus = b->ncpus;
         skel->rodata->nrows_mask = b->nrows - 1;
         skel->rodata->count_irq = b->own_irq;
+        skel->rodata->sched_tick_ns = sched_tick_ns();
         bpf_program__set_autoload(skel->progs.on_switch, !raw);
         bpf_program__set_autoload(skel->progs.on_switch_raw, raw);
         set_irq_programs(skel, b->own_irq);

@@ -27,6 +27,7 @@ PART = 0.005  # ... this part of it
 # The kernel's counts of a running thread are as old as its last scheduler tick: 10 ms where CONFIG_HZ
 # is 100, for each CPU.
 RUNNING_S = 0.010 * os.cpu_count()
+DAEMON_SLACK_S = 0.005  # for the daemon, which reads its own time while it runs
 MAX_CONNECTIONS = 16384  # SERVER_MAX_CONNECTIONS of daemon/server.h
 TARGETS = int(os.environ.get("ENERGAT_TEST_TARGETS", "2000"))  # at once, ...
 PROCESSES = 1000  # ... of so many processes
@@ -389,13 +390,16 @@ def test_pid_reuse():
 def test_daemon_itself():
     before_s = schedstat_s(DAEMON_PID)
     follow = Follow(DAEMON_PID)
+    attached_s = schedstat_s(DAEMON_PID)
     time.sleep(3)
+    detached_s = schedstat_s(DAEMON_PID)
     report = follow.detach()
-    truth_s = schedstat_s(DAEMON_PID) - before_s
+    # What it does to attach and to detach is in or out.
+    least, most = detached_s - attached_s, schedstat_s(DAEMON_PID) - before_s
     claim(
-        near(report["cpu_s"], truth_s, 0.005) and report["cpu_s"] > 0,
+        least - DAEMON_SLACK_S <= report["cpu_s"] <= most + DAEMON_SLACK_S and report["cpu_s"] > 0,
         "the daemon can be followed itself",
-        f"{report['cpu_s']:.4f} s, schedstat {truth_s:.4f} s",
+        f"{report['cpu_s']:.4f} s, schedstat {least:.4f} to {most:.4f} s",
     )
 
 
