@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # CPU time of a target against getrusage(2): alone, with all CPUs busy beside, and with the daemon
-# stopped for two seconds in the middle.  Each must be within 0.5 % or 2 ms.  See README.md.
+# stopped for two seconds in the middle.  Each must be within 0.5 % or 2 ms, or have more than
+# getrusage(2) and be within that of the control group's count.  See README.md.
 #
 # usage: cpu_truth.sh [LOAD...]; BENCH_MODES="alone beside stopped" chooses the columns
 

@@ -12,7 +12,7 @@
 #     ACCOUNTING_REPORT      the file with energat's report
 #   accounting_is_exact                  energat and getrusage agree within 0.5 % or 2 ms; or energat has
 #                                        more, and agrees with the control group
-#   accounting_is_exact_by_cgroup        it agrees with the control group's count
+#   accounting_is_exact_by_cgroup        energat agrees with the control group within the same
 #
 # Why two truths.  A thread that nobody waits for hands its time on to its process before its last
 # switch, and a child may be reaped before its own; what they still use then, about 1 us, is in no

@@ -32,16 +32,20 @@ rig_baseline 20
 rig_start_daemon
 sleep 1 # what it does at its start is not what it costs
 
-ticks_before=$(daemon_ticks)
-before_s=$(now_s)
-busy_before_s=$(rig_truth .busy_s)
-sleep "$SECONDS_MEASURED"
-ticks_after=$(daemon_ticks)
-after_s=$(now_s)
-busy_after_s=$(rig_truth .busy_s)
-
-cost_percent=$(calculate \
-        "100 * ($ticks_after - $ticks_before) / $(getconf CLK_TCK) / ($after_s - $before_s)")
-note "energatd used $cost_percent % of one core; the machine, simulator included, was busy for \
+measure_cost() {
+        local ticks_before before_s busy_before_s ticks_after after_s busy_after_s
+        ticks_before=$(daemon_ticks)
+        before_s=$(now_s)
+        busy_before_s=$(rig_truth .busy_s)
+        sleep "$SECONDS_MEASURED"
+        ticks_after=$(daemon_ticks)
+        after_s=$(now_s)
+        busy_after_s=$(rig_truth .busy_s)
+        cost_percent=$(calculate \
+                "100 * ($ticks_after - $ticks_before) / $(getconf CLK_TCK) / ($after_s - $before_s)")
+        note "energatd used $cost_percent % of one core; the machine, simulator included, was busy for \
 $(calculate "100 * ($busy_after_s - $busy_before_s) / ($after_s - $before_s)") % of one core"
-check "energatd uses less than $LIMIT_PERCENT % of one core" at_most "$cost_percent" "$LIMIT_PERCENT"
+}
+
+rig_calmly measure_cost
+figure "energatd uses less than $LIMIT_PERCENT % of one core" at_most "$cost_percent" "$LIMIT_PERCENT"

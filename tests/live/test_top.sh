@@ -316,7 +316,7 @@ test_targets() {
         check "has no rows" equal "$(rows_of "$RIG/batch")" ""
         rig_background "$ENERGAT_BIN_DIR/energat" --socket "$RIG/energat.sock" run --name ours \
                 --format json -- sh -c 'while :; do /bin/true; done' >"$RIG/ours" 2>&1
-        rig_as nobody energat run --name theirs --no-wait --format json -- sleep 20 \
+        rig_as nobody energat run --name theirs --no-wait --format json -- sleep 60 \
                 >"$RIG/theirs" 2>&1 </dev/null &
         check "both are targets" wait_for "$WAIT_S" targets_are 'ours theirs'
         rig_calmly batch -n 1 --format json --group target
