@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -14,7 +13,12 @@
 
 #define POINTS 120
 
-static uint64_t seed = RANDOM_SEED;
+static uint64_t seed;
+
+static double between(double low, double high)
+{
+        return low + (high - low) * (double)random_below(&seed, 1u << 30) / (1u << 30);
+}
 
 static void a_line_without_noise_is_found_exactly(void **state)
 {
@@ -38,9 +42,9 @@ static void the_intercept_is_found_far_from_the_points(void **state)
         struct line_fit fit;
 
         (void)state;
-        srand(1);
+        seed = RANDOM_SEED;
         for (int i = 0; i < POINTS; i++) {
-                x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
+                x[i] = between(0.4, 2);
                 y[i] = 20 + 10 * x[i] + 0.3 * random_normal(&seed);
         }
         assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
@@ -54,11 +58,10 @@ static void a_fifth_of_the_points_may_be_anything(void **state)
         struct line_fit fit;
 
         (void)state;
-        srand(2);
+        seed = RANDOM_SEED;
         for (int i = 0; i < POINTS; i++) {
-                x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
-                y[i] = i % 5 ? 20 + 10 * x[i] + 0.1 * random_normal(&seed)
-                             : 200.0 * rand() / RAND_MAX;
+                x[i] = between(0.4, 2);
+                y[i] = i % 5 ? 20 + 10 * x[i] + 0.1 * random_normal(&seed) : between(0, 200);
         }
         assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
         assert_true(fabs(fit.intercept - 20) < 0.05 * 20);
@@ -70,13 +73,13 @@ static void the_interval_holds_the_truth_as_often_as_it_says(void **state)
         int held = 0;
 
         (void)state;
-        srand(3);
+        seed = RANDOM_SEED;
         for (int e = 0; e < 200; e++) {
                 double x[POINTS], y[POINTS];
                 struct line_fit fit;
 
                 for (int i = 0; i < POINTS; i++) {
-                        x[i] = 0.4 + 1.6 * (double)rand() / RAND_MAX;
+                        x[i] = between(0.4, 2);
                         y[i] = 20 + 10 * x[i] + random_normal(&seed);
                 }
                 assert_int_equal(regress_line(&fit, x, y, POINTS), 0);
