@@ -26,7 +26,7 @@ MUTANTS=base # the first, which has to catch the mutations
 VM_TOPOLOGIES=("$MUTANTS" two-sockets-four-nodes dies no-btf)
 # On two CPUs of one's own all has been begun by then, and is done in 40 minutes.  Where others have
 # them, too, what has not is skipped: mutations, all virtual servers but the first, the selftest.
-LATE_S=1860
+LATE_S=2040
 OUTPUT_MAX=10000000 # bytes that CTest keeps of a test's output: it is read for skipped parts
 
 export LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1

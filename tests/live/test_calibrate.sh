@@ -19,6 +19,7 @@ DELTA_OFF=0.05
 LEARN_S=60
 AT_REST_PERCENT=8 # of all CPUs
 REST_TRIES=15     # of 2 s: somebody else's burst is waited for
+GAMMA_WINDOWS=320 # at each load, where the result is not exact before: half of what it may take
 # On a quiet machine.  When others are at work meanwhile, the result says itself how exact it is.
 GAMMA_OFF=0.02
 BASE_OFF_W=$(calculate "0.02 * $BASE_W")
@@ -70,8 +71,8 @@ rig_start_daemon
 fit_gamma() {
         printf '[model]\n#gamma = 0.3\n' >"$RIG/written.conf"
         # The simulator itself keeps some percent of a core busy: that is what --force is for.
-        RIG_LIMIT_S=300 rig_run calibrate --gamma --force --format json --write \
-                --output "$RIG/written.conf" >"$RIG/gamma.json" 2>"$RIG/gamma.err" </dev/null
+        RIG_LIMIT_S=300 rig_run calibrate --gamma --force --windows "$GAMMA_WINDOWS" --format json \
+                --write --output "$RIG/written.conf" >"$RIG/gamma.json" 2>"$RIG/gamma.err" </dev/null
 }
 
 calibrate_gamma() {
