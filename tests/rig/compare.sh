@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 #
 # What tests compare, with words for it that they put into their output: sourced by the rig of the
-# live tests and by what the scenarios on virtual servers say.  A comparison succeeds or fails, and
-# tells of what on lines that begin with "#".
+# live tests and by what the scenarios on virtual servers say.  A comparison succeeds or fails, with
+# status NO_NUMBER where there was nothing to compare, and tells of what on lines that begin with "#".
 #
 #   note TEXT...                               for the reader of the results
 #   within VALUE EXPECTED PERCENT [ABSOLUTE]   the larger of the two tolerances counts
@@ -14,6 +14,8 @@
 #   json FILE FILTER [JQ OPTION...]            a value of a JSON file, on stdout
 #   calculate EXPRESSION                       of numbers, on stdout
 #   wait_for SECONDS COMMAND...                until it succeeds
+
+NO_NUMBER=2
 
 # Each TEXT on lines of its own.
 note() {
@@ -27,7 +29,7 @@ is_number() {
 within() {
         if ! is_number "$1" || ! is_number "$2"; then
                 note "'$1' compared with '$2': not two numbers"
-                return 1
+                return "$NO_NUMBER"
         fi
         awk -v value="$1" -v expected="$2" -v percent="$3" -v absolute="${4:-0}" 'BEGIN {
                 limit = percent / 100 * (expected < 0 ? -expected : expected)
@@ -45,7 +47,7 @@ within() {
 at_most() {
         if ! is_number "$1" || ! is_number "$2"; then
                 note "'$1' compared with '$2': not two numbers"
-                return 1
+                return "$NO_NUMBER"
         fi
         awk -v value="$1" -v limit="$2" 'BEGIN {
                 printf "# %.6g, at most %.6g\n", value, limit
@@ -57,7 +59,7 @@ at_most() {
 complete() {
         if ! is_number "$1" || ! is_number "$2"; then
                 note "'$1' compared with '$2': not two numbers"
-                return 1
+                return "$NO_NUMBER"
         fi
         awk -v value="$1" -v truth="$2" -v percent="$3" -v more="$4" 'BEGIN {
                 least = truth - percent / 100 * truth

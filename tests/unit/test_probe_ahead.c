@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The probe's part that no machine of ours can be made to run: we play the kernel and a hypervisor.
- */
+/* What no machine of ours can be made to do to the probe: we play the kernel and a hypervisor. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +34,7 @@ static uint64_t ahead_ns(struct spinner *s)
         return clock_ahead(&s->cpu, &s->rq, s->now_ns, SCHED_TICK_NS);
 }
 
-/* Time goes by, and the hypervisor has the CPU for the first part of it; then the run queue is
- * told. */
+/* Time goes by, of which the hypervisor has the CPU for a part; then the run queue is told. */
 static void run_for(struct spinner *s, uint64_t ns, uint64_t stolen_ns)
 {
         s->now_ns += ns;
@@ -54,6 +52,16 @@ static void run_ticks(struct spinner *s, unsigned int ticks, uint64_t stolen_ns)
                 ahead_ns(s);
                 run_for(s, 0, 0);
         }
+}
+
+/* One in a guest that now and then waits for a real CPU, and has not for seconds. */
+static struct spinner quiet_guest(void)
+{
+        struct spinner s = spinner_at(BOOT_NS);
+
+        run_for(&s, 10 * MS_NS, MS_NS / 100);
+        run_ticks(&s, 300, 0);
+        return s;
 }
 
 static void it_is_the_time_since_the_last_update(void **state)
@@ -100,22 +108,18 @@ static void where_nothing_is_stolen_any_time_is_the_threads(void **state)
 /* Right after the hypervisor had the CPU for 57 ms, before the run queue has been told. */
 static void stolen_time_that_is_not_known_yet_is_nobodys(void **state)
 {
-        struct spinner s = spinner_at(BOOT_NS);
+        struct spinner s = quiet_guest();
 
         (void)state;
-        run_for(&s, 10 * MS_NS, MS_NS / 100);
-        run_ticks(&s, 300, 0);
         s.now_ns += 57 * MS_NS;
         assert_int_equal(ahead_ns(&s), 0);
 }
 
 static void after_a_theft_nobody_is_charged_ahead_for_a_while(void **state)
 {
-        struct spinner s = spinner_at(BOOT_NS);
+        struct spinner s = quiet_guest();
 
         (void)state;
-        run_for(&s, 10 * MS_NS, MS_NS / 100);
-        run_ticks(&s, 300, 0);
         s.now_ns += 2 * MS_NS;
         assert_int_equal(ahead_ns(&s), 2 * MS_NS);
         run_for(&s, 57 * MS_NS, 55 * MS_NS);
@@ -129,8 +133,7 @@ static void after_a_theft_nobody_is_charged_ahead_for_a_while(void **state)
         assert_int_equal(ahead_ns(&s), 2 * MS_NS);
 }
 
-/* Virtual CPUs that wake up wait some microseconds for a real one, and that counts as stolen, too.
- */
+/* Virtual CPUs that wake up wait some microseconds for a real one: that counts as stolen. */
 static void a_little_is_always_stolen(void **state)
 {
         struct spinner s = spinner_at(BOOT_NS);
