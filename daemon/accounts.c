@@ -5,9 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* A reading covers more than its tick when the one before failed; ticks themselves vary by less. */
-#define GAP_FACTOR 2
-
 int accounts_init(struct accounts *a, const struct meter *meter, const struct topology *topology)
 {
         const struct domain *domains;
@@ -120,13 +117,13 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         dynamic_uj = energy_uj - static_uj;
         if (gap || own->gap)
                 late_uj = dynamic_uj;
-        else if (covered_ns > GAP_FACTOR * tick->elapsed_ns)
+        else if (covered_ns > tick->elapsed_ns) /* the reading before failed */
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /
                                                   (double)covered_ns);
         own->gap = false;
         *account_sum(a, a->sums, SUM_ENERGY_UJ, account) += energy_uj;
         *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
-        *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj;
+        *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj - late_uj;
         *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, account) += late_uj;
         dropped_uj = (uint64_t)(own->carry.dropped_fj / MODEL_FJ_PER_UJ);
         if (dropped_uj != *account_sum(a, a->sums, SUM_DROPPED_UJ, account))

@@ -35,7 +35,7 @@ struct account {
 enum account_column {
         SUM_ENERGY_UJ,
         SUM_STATIC_UJ,
-        SUM_DYNAMIC_UJ,
+        SUM_DYNAMIC_UJ, /* used while the tick lasted that told it: what came late is not in it */
         SUM_UNATTRIBUTED_UJ,
         SUM_TRACER_UJ,
         SUM_UNKNOWN_NS, /* time for which the domain could not be read */
