@@ -72,10 +72,10 @@ void accounts_set_baseline(struct accounts *a, const struct meter *meter, const 
         }
 }
 
-bool accounts_have_baseline(const struct accounts *a)
+bool accounts_have_baseline(const struct accounts *a, enum energy_kind kind)
 {
         for (unsigned int i = 0; i < a->n; i++)
-                if (a->all[i].kind == ENERGY_PACKAGE && !a->all[i].base_known)
+                if (a->all[i].kind == kind && !a->all[i].base_known)
                         return false;
         return true;
 }
@@ -104,7 +104,8 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
                       bool gap)
 {
         struct account *own = &a->all[account];
-        uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, late_uj = 0, dropped_uj;
+        uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, dropped_uj;
+        uint64_t late_uj = 0, late_ns = 0;
 
         if (!tick->known[own->domain]) {
                 *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
@@ -115,16 +116,20 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         covered_ns = tick->covered_ns[own->domain];
         static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
-        if (gap || own->gap)
-                late_uj = dynamic_uj;
-        else if (covered_ns > tick->elapsed_ns) /* the reading before failed */
+        if (covered_ns > tick->elapsed_ns) { /* the reading before failed */
+                late_ns = covered_ns - tick->elapsed_ns;
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /
                                                   (double)covered_ns);
+        }
+        if (gap || own->gap)
+                late_uj = dynamic_uj;
         own->gap = false;
         *account_sum(a, a->sums, SUM_ENERGY_UJ, account) += energy_uj;
         *account_sum(a, a->sums, SUM_STATIC_UJ, account) += static_uj;
         *account_sum(a, a->sums, SUM_DYNAMIC_UJ, account) += dynamic_uj - late_uj;
         *account_sum(a, a->sums, SUM_UNATTRIBUTED_UJ, account) += late_uj;
+        *account_sum(a, a->sums, SUM_LATE_NS, account) += late_ns;
+        *account_sum(a, a->sums, SUM_UNBASED_NS, account) += own->base_known ? 0 : covered_ns;
         dropped_uj = (uint64_t)(own->carry.dropped_fj / MODEL_FJ_PER_UJ);
         if (dropped_uj != *account_sum(a, a->sums, SUM_DROPPED_UJ, account))
                 *account_sum(a, a->sums, SUM_BELOW_BASE, account) += 1;

@@ -39,6 +39,8 @@ enum account_column {
         SUM_UNATTRIBUTED_UJ,
         SUM_TRACER_UJ,
         SUM_UNKNOWN_NS, /* time for which the domain could not be read */
+        SUM_LATE_NS,    /* time before a tick, whose energy it told: nobody's */
+        SUM_UNBASED_NS, /* time of energy without a baseline: all of it is dynamic */
         SUM_DROPPED_UJ, /* baseline that was not there: P0 is too high */
         SUM_BELOW_BASE, /* in how many ticks */
         SUM_COLUMNS
@@ -72,7 +74,8 @@ void accounts_deinit(struct accounts *a);
 
 /* Base powers from calibration (NULL: forget them); those the source knows by itself come first. */
 void accounts_set_baseline(struct accounts *a, const struct meter *meter, const struct baseline *b);
-bool accounts_have_baseline(const struct accounts *a); /* for every package */
+/* For every domain of that kind. */
+bool accounts_have_baseline(const struct accounts *a, enum energy_kind kind);
 
 static inline uint64_t *account_sum(const struct accounts *a, uint64_t *sums,
                                     enum account_column column, unsigned int account)

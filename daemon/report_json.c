@@ -65,12 +65,16 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler, const s
         size_t n = meter_domains(meter, &domains);
         char text[256];
 
-        if (!accounts_have_baseline(sampler_accounts(sampler)))
+        if (!accounts_have_baseline(sampler_accounts(sampler), ENERGY_PACKAGE))
                 warn(warnings,
                      "no baseline: the idle machine's power is counted as used by programs; run "
                      "'energat --basepower' while it is idle%s%s",
                      lacking ? ", or wait until it is learned, which needs " : "",
                      lacking ? lacking : "");
+        else if (!accounts_have_baseline(sampler_accounts(sampler), ENERGY_DRAM))
+                warn(warnings,
+                     "no baseline of dram: its power on the idle machine is counted as used by "
+                     "programs; run 'energat --basepower' while it is idle");
         if (!cputime_exact(sampler_cputime(sampler)))
                 warn(warnings, "CPU time is counted by %s: %s",
                      cputime_name(sampler_cputime(sampler)),
@@ -127,7 +131,7 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
 /* A kind of energy over all sockets: known only if it is on each. */
 struct total {
         bool known, base_known, gap, base_high;
-        uint64_t energy_uj, static_uj, share_uj, tracer_uj, below_base_ticks;
+        uint64_t energy_uj, static_uj, share_uj, tracer_uj, below_base_ticks, late_ns, unbased_ns;
         double attributed_j;
 };
 
@@ -144,6 +148,10 @@ static struct total total_of(const struct report *r, enum energy_kind kind)
                 t.base_high |= e->base_high;
                 if (e->below_base_ticks > t.below_base_ticks)
                         t.below_base_ticks = e->below_base_ticks;
+                if (e->late_ns > t.late_ns)
+                        t.late_ns = e->late_ns;
+                if (e->unbased_ns > t.unbased_ns)
+                        t.unbased_ns = e->unbased_ns;
                 t.energy_uj += e->energy_uj;
                 t.static_uj += e->static_uj;
                 t.share_uj += e->share_uj;
@@ -202,9 +210,20 @@ static double realtime_of(uint64_t monotonic)
 static void warnings_of_totals(json_t *warnings, const struct total totals[], uint64_t ticks)
 {
         for (unsigned int kind = 0; kind < ENERGY_KINDS; kind++) {
-                if (totals[kind].gap && totals[kind].known)
+                if (totals[kind].known && totals[kind].late_ns)
+                        warn(warnings,
+                             "%s energy could not be read all the time: that of %.2f s came "
+                             "afterwards, is the machine's and no program's, and can be older than "
+                             "this measurement",
+                             kind_names[kind], (double)totals[kind].late_ns / NS_PER_S);
+                else if (totals[kind].known && totals[kind].gap)
                         warn(warnings, "%s energy could not be read all the time: it is incomplete",
                              kind_names[kind]);
+                if (totals[kind].known && totals[kind].unbased_ns)
+                        warn(warnings,
+                             "%s: the baseline came when %.1f s were over: until then the idle "
+                             "machine's power is counted as used by programs",
+                             kind_names[kind], (double)totals[kind].unbased_ns / NS_PER_S);
                 if (totals[kind].known && totals[kind].base_high)
                         warn(warnings,
                              "%s: the machine used less than its baseline in %llu of %llu ticks; "
@@ -264,6 +283,15 @@ static json_t *dram_reason(const struct report_header *h, const struct report *r
         return json_string("a dram domain could not be read in this time");
 }
 
+/* Why the static part is not known. */
+static json_t *static_reason(const struct total *t)
+{
+        if (t->unbased_ns)
+                return json_sprintf("there was no baseline in the first %.1f s",
+                                    (double)t->unbased_ns / NS_PER_S);
+        return json_string("there is no baseline");
+}
+
 json_t *report_json(const struct report_header *h, const struct report *r)
 {
         struct total totals[ENERGY_KINDS] = {total_of(r, ENERGY_PACKAGE), total_of(r, ENERGY_DRAM)};
@@ -284,7 +312,9 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                         reasons, "dram",
                         json_string("the target's memory was not measured in this time"));
         if (!p->base_known)
-                json_object_set_new(reasons, "static", json_string("there is no baseline"));
+                json_object_set_new(reasons, "static", static_reason(p));
+        if (d->known && !d->base_known)
+                json_object_set_new(reasons, "static_dram", static_reason(d));
         warnings_of_source(warnings, h->sampler, h->faults, h->lacking);
         warnings_of_totals(warnings, totals, r->machine[SUM_TICKS]);
         warnings_of_window(warnings, h->sampler, r->machine);

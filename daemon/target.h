@@ -22,11 +22,13 @@ enum report_event { REPORT_INTERVAL, REPORT_FINAL };
 
 /* One kind of energy on one socket over a window. */
 struct energy_report {
-        bool known; /* the domain is there and was read at least once in the window */
-        bool gap;   /* but not all the time */
-        bool base_known;
-        bool base_high; /* less energy than the baseline says: it is too high */
+        bool known;      /* the domain is there and was read at least once in the window */
+        bool gap;        /* but not all the time */
+        bool base_known; /* and was all the time */
+        bool base_high;  /* less energy than the baseline says: it is too high */
         uint64_t below_base_ticks;
+        uint64_t late_ns;    /* of the energy, from before the readings that told it */
+        uint64_t unbased_ns; /* of the energy, without a baseline, though there is one now */
         uint64_t energy_uj, static_uj, share_uj, tracer_uj;
         double attributed_j;
         double credit; /* negative: not known */

@@ -149,10 +149,14 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 struct socket_report *socket = &r->sockets[account->socket];
                 struct energy_report *e = &socket->energy[account->kind];
                 uint64_t unknown_ns = sum_since(l, sums, SUM_UNKNOWN_NS, i);
+                uint64_t unbased_ns = sum_since(l, sums, SUM_UNBASED_NS, i);
 
                 e->known |= unknown_ns < r->machine_ns || r->machine_ns == 0;
                 e->gap |= unknown_ns > 0;
-                e->base_known |= account->base_known;
+                e->base_known |= account->base_known && !unbased_ns;
+                if (account->base_known)
+                        e->unbased_ns = max_of(e->unbased_ns, unbased_ns);
+                e->late_ns = max_of(e->late_ns, sum_since(l, sums, SUM_LATE_NS, i));
                 e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
                                 sum_since(l, sums, SUM_STATIC_UJ, i);
                 /* of the window's ticks: two dies can fall short in the same */

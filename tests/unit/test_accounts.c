@@ -184,7 +184,11 @@ static void each_socket_has_its_own_baseline(void **state)
         assert_int_equal(a.all[2].base_uw, 0);
         assert_int_equal(a.all[3].base_uw, 2250000);
         /* of dram it may be missing */
-        assert_true(accounts_have_baseline(&a));
+        assert_true(accounts_have_baseline(&a, ENERGY_PACKAGE));
+        assert_false(accounts_have_baseline(&a, ENERGY_DRAM));
+        b.dram_w[0] = 1;
+        accounts_set_baseline(&a, NULL, &b);
+        assert_true(accounts_have_baseline(&a, ENERGY_DRAM));
 }
 
 static void dies_share_their_sockets_baseline(void **state)
@@ -218,7 +222,7 @@ static void what_the_source_knows_comes_first(void **state)
         accounts_set_baseline(&a, NULL, NULL);
         assert_false(a.all[0].base_known);
         assert_true(a.all[1].base_known);
-        assert_false(accounts_have_baseline(&a));
+        assert_false(accounts_have_baseline(&a, ENERGY_PACKAGE));
 }
 
 static void what_is_no_power_is_no_baseline(void **state)
@@ -233,11 +237,11 @@ static void what_is_no_power_is_no_baseline(void **state)
                 accounts_set_baseline(&a, NULL, &b);
                 assert_false(a.all[0].base_known);
                 assert_int_equal(a.all[0].base_uw, 0);
-                assert_false(accounts_have_baseline(&a));
+                assert_false(accounts_have_baseline(&a, ENERGY_PACKAGE));
         }
         /* none at all is one */
         accounts_set_baseline(&a, NULL, &(struct baseline){.nsockets = 2});
-        assert_true(accounts_have_baseline(&a));
+        assert_true(accounts_have_baseline(&a, ENERGY_PACKAGE));
 }
 
 static void a_baseline_of_fewer_sockets_leaves_the_rest_unknown(void **state)
@@ -250,7 +254,7 @@ static void a_baseline_of_fewer_sockets_leaves_the_rest_unknown(void **state)
         accounts_set_baseline(&a, NULL, &b);
         assert_true(a.all[0].base_known);
         assert_false(a.all[1].base_known);
-        assert_false(accounts_have_baseline(&a));
+        assert_false(accounts_have_baseline(&a, ENERGY_PACKAGE));
 }
 
 /* ---- booking ---- */
@@ -292,6 +296,10 @@ static void without_a_baseline_all_of_it_is_dynamic(void **state)
         accounts_set_baseline(&a, NULL, NULL);
         assert_int_equal(book(500000, TICK_NS), 500000);
         assert_int_equal(sum_of(SUM_STATIC_UJ, 0), 0);
+        assert_int_equal(sum_of(SUM_UNBASED_NS, 0), TICK_NS);
+        accounts_set_baseline(&a, NULL, &(struct baseline){.nsockets = 2, .package_w = {20, 20}});
+        assert_int_equal(book(500000, TICK_NS), 300000);
+        assert_int_equal(sum_of(SUM_UNBASED_NS, 0), TICK_NS);
 }
 
 static void unknown_time_is_counted_and_nothing_else(void **state)
@@ -316,6 +324,8 @@ static void a_late_reading_after_a_gap_goes_to_unattributed(void **state)
         assert_int_equal(sum_of(SUM_STATIC_UJ, 0), 2000000);
         assert_int_equal(sum_of(SUM_DYNAMIC_UJ, 0), 300000);
         assert_int_equal(sum_of(SUM_UNATTRIBUTED_UJ, 0), 2700000);
+        assert_int_equal(sum_of(SUM_LATE_NS, 0), 9 * TICK_NS);
+        assert_int_equal(sum_of(SUM_UNBASED_NS, 0), 0);
 }
 
 static void one_reading_that_failed_is_a_gap_however_long_its_tick_was(void **state)
