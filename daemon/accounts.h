@@ -89,7 +89,7 @@ static inline uint64_t *machine_sum(const struct accounts *a, uint64_t *sums,
         return &sums[(size_t)SUM_COLUMNS * a->n + column];
 }
 
-/* Busy time by slot (nslots + 1). */
+/* Busy time by slot (nslots + 1): what a tick is split by, interrupts included. */
 static inline uint64_t *busy_sum(const struct accounts *a, uint64_t *sums, unsigned int slot)
 {
         return &sums[(size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + slot];

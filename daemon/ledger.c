@@ -8,10 +8,16 @@
 
 #include "clock.h"
 
+/* Interrupts, where they are not in the time of those whom they interrupt. */
+static uint64_t irq_sum_ns(const struct cputime_totals *totals, unsigned int slot)
+{
+        return totals->irq_known ? totals->irq_ns[slot] : 0;
+}
+
 /* Interrupts, and what was busy without a process that was met. */
 static uint64_t unowned_sum_ns(const struct cputime_totals *totals, unsigned int slot)
 {
-        return totals->nobody_ns[slot] + (totals->irq_known ? totals->irq_ns[slot] : 0);
+        return totals->nobody_ns[slot] + irq_sum_ns(totals, slot);
 }
 
 /* ---- the split of a tick ---- */
@@ -103,7 +109,7 @@ static void copy_sums(struct ledger *l, const struct cputime *cputime)
         struct accounts *a = &l->accounts;
 
         for (unsigned int slot = 0; slot <= a->nslots; slot++) {
-                *busy_sum(a, a->sums, slot) = totals->busy_ns[slot];
+                *busy_sum(a, a->sums, slot) = totals->busy_ns[slot] + irq_sum_ns(totals, slot);
                 l->unowned_before_ns[slot] = unowned_sum_ns(totals, slot);
         }
         *machine_sum(a, a->sums, SUM_LOST_NS) = losses->lost_ns + losses->unseen_ns;

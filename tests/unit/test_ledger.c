@@ -91,7 +91,7 @@ const struct source_driver *const source_drivers[] = {&source, NULL};
 /* ---- who runs: what the test has noted down is collected at the tick ---- */
 
 static struct ledger ledger;
-static uint64_t ran_ns[MAX_PID][2], nobody_ns[2];
+static uint64_t ran_ns[MAX_PID][2], nobody_ns[2], irq_ns[2];
 
 static int accounting_open(void **state, const struct cputime_config *config,
                            const struct topology *t, struct processes *ps, char *why,
@@ -127,7 +127,10 @@ static int accounting_collect(void *state, bool force, struct cputime_totals *to
                 totals->busy_ns[slot] += nobody_ns[slot];
                 totals->nobody_ns[slot] += nobody_ns[slot];
                 nobody_ns[slot] = 0;
+                totals->irq_ns[slot] += irq_ns[slot];
+                irq_ns[slot] = 0;
         }
+        totals->irq_known = true;
         return 1;
 }
 
@@ -280,6 +283,53 @@ static void energy_of_a_tick_goes_to_who_ran_in_it(void **state)
                          50);
 }
 
+/* With exponent 1 EnergAt's estimate is the share, also where interrupts are nobody's. */
+static void interrupts_are_busy_time_for_both_models(void **state)
+{
+        const struct energy_report *energy;
+        const struct report *r;
+
+        (void)state;
+        born(ROOT_PID);
+        follow(born(2)->pid, false);
+        now.energy_uj[PACKAGE_0] = 1000;
+        ran_ns[2][0] = 4000000;
+        ran_ns[ROOT_PID][0] = 2000000;
+        irq_ns[0] = 2000000;
+        tick();
+        now.energy_uj[PACKAGE_0] = 0;
+        target->detach = true;
+        tick();
+        r = final();
+        energy = &r->sockets[0].energy[ENERGY_PACKAGE];
+        assert_int_equal(energy->share_uj, 500);
+        assert_true(near(energy->attributed_j, 500e-6));
+        assert_true(near(energy->credit, 0.5));
+        assert_int_equal(r->sockets[0].busy_ns, 8000000);
+}
+
+/* Most of a target's life is known, and its last process was born after the last measurement. */
+static void memory_that_was_known_before_is_not_forgotten_at_the_end(void **state)
+{
+        const struct report *r;
+
+        (void)state;
+        born(ROOT_PID);
+        follow(born(2)->pid, false);
+        hold(2, 1 * GIB, 0, 4 * GIB, 4 * GIB);
+        now.energy_uj[DRAM_0] = 1000;
+        for (int i = 0; i < 9; i++)
+                tick();
+        hold(ROOT_PID, 1 * GIB, 0, 4 * GIB, 4 * GIB); /* without process 2 */
+        target->detach = true;
+        tick();
+        r = final();
+        assert_true(near(r->sockets[0].energy[ENERGY_DRAM].credit, 0.125 * 9 / 10));
+        assert_int_equal(r->sockets[0].energy[ENERGY_DRAM].share_uj, 9 * 250);
+        assert_true(r->sockets[0].energy[ENERGY_DRAM].attributed_j > 0);
+        assert_int_equal(r->memory_unknown_ns, 0);
+}
+
 static void a_sockets_credit_is_of_all_its_dies(void **state)
 {
         const struct energy_report *energy;
@@ -385,6 +435,7 @@ static void at_every_tick_parts_are_the_whole_and_no_total_falls(void **state)
                         if (processes_find(&ledger.processes, pid) && random_below(&seed, 3) == 0)
                                 ran_ns[pid][random_below(&seed, 2)] = random_below(&seed, TICK_NS);
                 nobody_ns[random_below(&seed, 2)] = random_below(&seed, TICK_NS);
+                irq_ns[random_below(&seed, 2)] = random_below(&seed, TICK_NS / 4);
                 for (unsigned int i = 0; i < NACCOUNTS; i++) {
                         now.energy_uj[i] = random_below(&seed, 200000);
                         energy[i] += now.energy_uj[i];
@@ -417,6 +468,8 @@ int main(void)
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
         const struct CMUnitTest tests[] = {
                 TEST(energy_of_a_tick_goes_to_who_ran_in_it),
+                TEST(interrupts_are_busy_time_for_both_models),
+                TEST(memory_that_was_known_before_is_not_forgotten_at_the_end),
                 TEST(a_sockets_credit_is_of_all_its_dies),
                 TEST(a_socket_is_below_its_baseline_in_no_more_ticks_than_there_are),
                 TEST(memory_is_told_by_the_time_it_was_held_not_by_the_mark),
