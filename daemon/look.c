@@ -67,6 +67,9 @@ static void run_look(struct letter *letter)
                 sampler_settle(s);
         sums = sampler_sums(s, &look->now_ns, &look->started_ns);
         memcpy(look->sums, sums, a->nsums * sizeof(*sums));
+        /* What waits to be split is not told yet, or rows would not add up to it. */
+        for (unsigned int i = 0; i < a->n; i++)
+                *account_sum(a, look->sums, SUM_ENERGY_UJ, i) -= sampler_pending_uj(s)[i];
         look->ntargets = sampler_targets(s);
         look->lateness = *sampler_lateness(s);
         look->cpu_ns = sampler_cpu_ns(s);

@@ -145,3 +145,17 @@ measure_phases() {
 rig_calmly measure_phases
 phase_is_right high 30
 phase_is_right low 10
+rig_stop
+
+# --- energy that waits ----------------------------------------------------------------------------
+
+# /proc is read less often than the meter: until then nobody has the energy, and it is not told.
+PROC_S=4
+rm -rf "$RIG/powercap"
+printf '[accounting]\nprobe = proc\n' >>"$RIG/energatd.conf"
+rig_start_sim --dram
+rig_baseline 20 3
+rig_start_daemon
+rig_background "$loadgen" burst --on-ms 7 --period-ms 20 --seconds $((PROC_S + 4)) --truth /dev/null
+check "parts are the whole where CPU time is read from /proc, too" \
+        "$(dirname "$0")/attribution_sums.py" "$RIG/energat.sock" "$PROC_S"
