@@ -58,8 +58,8 @@ struct calibration {
         double period_s;
         unsigned int nsteps, most_windows, round_windows; /* of each step: in all, in a round */
         unsigned int round, turn, window;                 /* the present ones, from 0 */
-        bool growing;     /* the present step's memory is not all there yet */
-        double settled_s; /* time of day when the present load was there */
+        bool growing;        /* the present step's memory is not all there yet */
+        uint64_t settled_ns; /* when the present load was there, CLOCK_MONOTONIC */
         struct calibration_windows *windows;
         struct calibration_window seen[POWER_FIT_MAX_GROUPS]; /* the last one, by group */
         double others_s[POWER_FIT_MAX_GROUPS], rest_s; /* at rest: others' CPU time, in that time */
@@ -97,7 +97,7 @@ static void begin_step(struct calibration *k)
                 calibration_load_set(k->load, cores_of_step(k, present_step(k)));
         k->growing = !k->gamma;
         k->window = 0;
-        k->settled_s = k->growing ? INFINITY : clock_realtime_s();
+        k->settled_ns = clock_now_ns();
 }
 
 static int say_memory_is_short(void)
@@ -119,7 +119,7 @@ static int grow(struct calibration *k)
                 return say_memory_is_short();
         if (r == 0) {
                 k->growing = false;
-                k->settled_s = clock_realtime_s();
+                k->settled_ns = clock_now_ns();
         }
         return STATUS_OK;
 }
@@ -308,6 +308,13 @@ static int end_step(struct calibration *k, bool *end)
         return STATUS_OK;
 }
 
+/* Since when the present load is there, by the clock that reports have.  It can be set at any time:
+ * it is looked at anew for each of them. */
+static double settled_s(const struct calibration *k)
+{
+        return clock_realtime_s() - (double)(clock_now_ns() - k->settled_ns) / (double)NS_PER_S;
+}
+
 /* One interval of the stream.  *end: it was the last. */
 static int take_window(struct calibration *k, bool *end)
 {
@@ -320,7 +327,8 @@ static int take_window(struct calibration *k, bool *end)
                 text_message("there is no energy meter to calibrate: energy is estimated");
                 return STATUS_FAILED;
         }
-        if (!(seconds > 0) || report_number(report, NULL, "time") - seconds < k->settled_s)
+        if (k->growing || !(seconds > 0) ||
+            report_number(report, NULL, "time") - seconds < settled_s(k))
                 return STATUS_OK; /* the load changed in it */
         if (fabs(report_machine_s(report) - seconds) > WINDOW_TOLERANCE * seconds)
                 return say_who_may();
