@@ -144,7 +144,8 @@ static void count_for_targets(const struct memory_split *m, const struct process
         for (unsigned int i = 0; p->targets && i < p->targets->ntargets; i++) {
                 struct target *t = p->targets->targets[i];
 
-                t->held_known |= known;
+                if (known)
+                        t->held_known = t->held_lately = t->held_once = true;
                 for (unsigned int a = 0; a < m->n; a++)
                         t->held[a].bytes += p->held_bytes[a];
                 t->held_basis_next.bytes += bytes;

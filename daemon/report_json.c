@@ -320,8 +320,8 @@ json_t *report_json(const struct report_header *h, const struct report *r)
         warnings_of_window(warnings, h->sampler, r->machine);
         if (dram && r->memory_unknown_ns)
                 warn(warnings,
-                     "the target's memory had not been measured yet in the first %.1f s: no dram "
-                     "energy is charged for them",
+                     "the target's memory was not measured in %.1f s of the time: no dram energy "
+                     "is charged for them",
                      (double)r->memory_unknown_ns / NS_PER_S);
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");

@@ -103,10 +103,12 @@ struct target {
         unsigned int max_processes, max_threads;   /* at a time, in the present interval */
         unsigned int most_processes, most_threads; /* in all */
         struct usage used, used_before;
-        double *attributed_j;       /* by account, up to the last interval's end */
-        struct held *held;          /* by account */
-        uint64_t held_since_ns;     /* until when it is settled */
-        bool held_known;            /* its memory was measured since it was followed */
+        double *attributed_j;   /* by account, up to the last interval's end */
+        struct held *held;      /* by account */
+        uint64_t held_since_ns; /* until when it is settled */
+        /* its memory was measured: the last time that all was, once in the present interval, ever
+         */
+        bool held_known, held_lately, held_once;
         uint64_t memory_unknown_ns; /* how long there was energy of dram before that */
         struct held_basis held_basis, held_basis_next;
         uint64_t *sums_begin, *sums_before;

@@ -64,10 +64,11 @@ static double package_attributed_j(const struct ledger *l, const struct target *
                                 *credit, t->gamma);
 }
 
-/* Mean part of the memory in use over `ns` that end now; negative: not known. */
-static double memory_credit(const struct target *t, double credit_ns, uint64_t ns)
+/* Mean part of the memory in use over `ns` that end now; negative: it was never measured in them.
+ */
+static double memory_credit(bool measured, double credit_ns, uint64_t ns)
 {
-        if (!t->held_known)
+        if (!measured)
                 return -1;
         return ns ? credit_ns / (double)ns : 0;
 }
@@ -80,7 +81,7 @@ static double dram_attributed_j(const struct ledger *l, struct target *t, unsign
         double dynamic_uj = window_part(l, t) *
                             (double)sum_since(l, t->sums_before, SUM_DYNAMIC_UJ, i);
 
-        *credit = memory_credit(t, t->held[i].credit_ns - t->held[i].credit_before_ns,
+        *credit = memory_credit(t->held_lately, t->held[i].credit_ns - t->held[i].credit_before_ns,
                                 window_end_ns(l, t) - t->before_ns);
         if (*credit < 0)
                 return 0;
@@ -205,7 +206,7 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
                 if (!r && !last) /* the server is slow: a longer interval */
                         return;
         }
-        if (!t->held_known)
+        if (!t->held_lately)
                 t->memory_unknown_ns += window_end_ns(l, t) - t->before_ns;
         for (unsigned int i = 0; i < a->n; i++) {
                 attributed_j[i] = a->all[i].kind == ENERGY_PACKAGE
@@ -231,6 +232,7 @@ void target_close_interval(struct ledger *l, struct target *t, bool last)
                 t->held[i].credit_before_ns = t->held[i].credit_ns;
                 t->held[i].byte_before_ns = t->held[i].byte_ns;
         }
+        t->held_lately = t->held_known;
         t->most_processes = max_of(t->most_processes, t->max_processes);
         t->most_threads = max_of(t->most_threads, t->max_threads);
         t->max_processes = t->nprocesses;
@@ -262,7 +264,7 @@ void target_finish(struct ledger *l, struct target *t)
                 if (account->kind == ENERGY_PACKAGE)
                         credit[i] = busy ? (double)own / (double)busy : 0;
                 else
-                        credit[i] = memory_credit(t, t->held[i].credit_ns,
+                        credit[i] = memory_credit(t->held_once, t->held[i].credit_ns,
                                                   window_end_ns(l, t) - t->begin_ns);
         }
         r->event = REPORT_FINAL;
