@@ -37,9 +37,11 @@ struct state {
          * reading was wrong.  The next reading tells. */
         bool suspect;
         uint64_t suspect_uj, suspect_ns;
-        uint64_t highest_uw;           /* highest power over a window; 0: none yet */
-        uint64_t window_ns, window_uj; /* the present window: when it began, energy since */
-        uint64_t unknown_ns;           /* of an EOVERFLOW fault: the stretch without energy */
+        uint64_t highest_uw; /* highest power over a window; 0: none yet */
+        /* the present window of power: when it began, CLOCK_BOOTTIME, and energy since.  What a
+         * sleeping machine uses in hours arrives in one reading, and is not the power of a tick. */
+        uint64_t window_ns, window_uj;
+        uint64_t unknown_ns; /* of an EOVERFLOW fault: the stretch without energy */
         struct fault fault;
 };
 
@@ -50,6 +52,7 @@ struct meter {
         size_t ndomains;
         struct state states[SOURCE_MAX_DOMAINS];
         uint64_t last_ns;  /* of the reading before; 0: none */
+        uint64_t boot_ns;  /* of the present reading, CLOCK_BOOTTIME */
         uint64_t moved_ns; /* when any counter was last seen to move */
         char passed_over[WHY_MAX];
 };
@@ -261,9 +264,9 @@ static bool exceeds(unsigned __int128 energy_uj, uint64_t time_ns, uint64_t powe
         return energy_uj * NS_PER_S > (unsigned __int128)power_uw * time_ns;
 }
 
-static void learn_power(struct state *s, uint64_t energy_uj, uint64_t now_ns)
+static void learn_power(struct state *s, uint64_t energy_uj, uint64_t boot_ns)
 {
-        uint64_t time_ns = now_ns - s->window_ns;
+        uint64_t time_ns = boot_ns - s->window_ns;
         unsigned __int128 power_uw;
 
         if (__builtin_add_overflow(s->window_uj, energy_uj, &s->window_uj))
@@ -275,7 +278,7 @@ static void learn_power(struct state *s, uint64_t energy_uj, uint64_t now_ns)
                 power_uw = UINT64_MAX / PLAUSIBLE_FACTOR;
         if (power_uw > s->highest_uw)
                 s->highest_uw = (uint64_t)power_uw;
-        s->window_ns = now_ns;
+        s->window_ns = boot_ns;
         s->window_uj = 0;
 }
 
@@ -362,7 +365,8 @@ static void take_reading(struct meter *m, size_t i, const struct reading *readin
         }
         if (!s->started) {
                 s->started = true;
-                s->moved_ns = s->window_ns = now_ns;
+                s->moved_ns = now_ns;
+                s->window_ns = m->boot_ns;
                 follow(s, counter_uj, now_ns);
                 s->fault.kind = FAULT_NONE;
                 return;
@@ -388,7 +392,7 @@ static void take_reading(struct meter *m, size_t i, const struct reading *readin
                 s->fault.kind = FAULT_NONE;
         }
         /* of an uncertain stretch too: it was at least that */
-        learn_power(s, energy_uj, now_ns);
+        learn_power(s, energy_uj, m->boot_ns);
         follow(s, counter_uj, now_ns);
 }
 
@@ -400,6 +404,7 @@ void meter_read(struct meter *m, const struct source_input *input, struct meter_
         before_ns = monotonic_ns();
         m->driver->read(m->source, input, readings);
         after_ns = monotonic_ns();
+        m->boot_ns = clock_ns(CLOCK_BOOTTIME);
 
         *tick = (struct meter_tick){
                 .now_ns = before_ns + (after_ns - before_ns) / 2,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a meter makes of readings: energy, unknown energy, and faults with names. */
+#include <math.h>
+
 #include "meter_stage.h"
 #include "random.h"
 
@@ -317,6 +319,36 @@ static void energy_is_unknown_where_a_second_wrap_is_possible(void **state)
         assert_energy(0, 1000000, TICK_NS);
 }
 
+/* 20 W, and then eight hours at half a watt. */
+static void what_was_used_asleep_is_no_power_of_a_tick(void **state)
+{
+        const uint64_t range_uj = 262143328850;
+        uint64_t counter = 1000000;
+
+        start(range_uj);
+        for (int i = 0; i < 100; i++) {
+                counter += 200000;
+                set(0, counter);
+                read_after(TICK_NS);
+        }
+        assert_true(fabs(meter_wrap_s(meter, 0) - (double)range_uj / 20e6) < 1);
+        asleep_ns = 8 * 3600 * SECOND_NS;
+        counter += UINT64_C(14400000000);
+        set(0, counter);
+        read_after(TICK_NS);
+        assert_energy(0, 14400000000, TICK_NS);
+        for (int i = 0; i < 100; i++) {
+                counter += 200000;
+                set(0, counter);
+                read_after(TICK_NS);
+        }
+        assert_true(fabs(meter_wrap_s(meter, 0) - (double)range_uj / 20e6) < 1);
+        counter += 80000000; /* a late tick */
+        set(0, counter);
+        read_after(4 * SECOND_NS);
+        assert_energy(0, 80000000, 4 * SECOND_NS);
+}
+
 static void before_any_power_is_seen_1_kw_is_assumed(void **state)
 {
         start(999999999);
@@ -362,6 +394,7 @@ int main(void)
                 TEST(memory_is_stuck_only_while_something_else_moves),
                 TEST(an_estimate_of_nothing_is_not_stuck),
                 TEST(energy_is_unknown_where_a_second_wrap_is_possible),
+                TEST(what_was_used_asleep_is_no_power_of_a_tick),
                 TEST(before_any_power_is_seen_1_kw_is_assumed),
                 TEST(a_range_that_1_kw_passes_within_a_tick_is_still_measured),
         };
