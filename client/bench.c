@@ -116,6 +116,14 @@ int bench_statistics(const struct bench *b, int command, enum bench_metric metri
         return 0;
 }
 
+bool bench_is_rounded(const struct bench *b)
+{
+        for (size_t i = 0; i < b->count; i++)
+                if (b->runs[i].counts && report_is_rounded(b->runs[i].report))
+                        return true;
+        return false;
+}
+
 /* The i-th run of one command and the i-th of the other stood beside each other. */
 int bench_compare(const struct bench *b, enum bench_metric metric, struct comparison *ret)
 {
@@ -124,6 +132,8 @@ int bench_compare(const struct bench *b, enum bench_metric metric, struct compar
         int r = -ENOMEM;
 
         if (first && second) {
+                if (metric == BENCH_ATTRIBUTED && bench_is_rounded(b))
+                        na = nb = 0;
                 pairs = na < nb ? na : nb;
                 for (size_t i = 0; i < pairs; i++)
                         incomplete += isnan(first[i]) || isnan(second[i]);
@@ -266,6 +276,12 @@ json_t *bench_warnings(const struct bench *b)
         const json_t *warning;
         size_t j;
 
+        if (bench_is_rounded(b) &&
+            report_warn(holder,
+                        "attributed covers whole seconds of the machine, and not the runs alone: "
+                        "who is not root or in group energat is told of it in no others; share "
+                        "is of the runs alone") < 0)
+                return NULL;
         for (size_t i = 0; i < b->count; i++) {
                 json_array_foreach(json_object_get(b->runs[i].report, "warnings"), j, warning)
                 {

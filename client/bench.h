@@ -53,6 +53,13 @@ void bench_deinit(struct bench *b);
 size_t bench_measured(const struct bench *b);
 size_t bench_failed(const struct bench *b);
 
+/*
+ * Is the machine's part of a run that counts longer than the run?  For ordinary users it has whole
+ * seconds.  Attributed energy is then of that time, and says nothing of a difference: comparing it
+ * gives an unknown result.
+ */
+bool bench_is_rounded(const struct bench *b);
+
 /* 0 or -ENOMEM */
 int bench_statistics(const struct bench *b, int command, enum bench_metric metric,
                      struct statistics *ret);
@@ -64,7 +71,8 @@ int bench_outliers(const struct bench *b, unsigned int *outliers);
 const char *bench_source(const struct bench *b);
 bool bench_estimated(const struct bench *b); /* of any run */
 
-/* What the runs' reports warn of, each once: a new array, or NULL. */
+/* What is to be said of the runs, and what their reports warn of, each once: a new array, or NULL.
+ */
 json_t *bench_warnings(const struct bench *b);
 
 /* The object that --format json prints.  New reference or NULL. */

@@ -101,7 +101,8 @@ static int print_statistics(FILE *out, const struct bench *b, int command)
 }
 
 /* How surely, in words and in figures. */
-static void print_verdict(FILE *out, const struct comparison *c, enum bench_metric metric)
+static void print_verdict(FILE *out, const struct comparison *c, enum bench_metric metric,
+                          bool rounded)
 {
         const char *unit = bench_metric_unit(metric);
         char difference[TEXT_NUMBER_MAX], low[TEXT_NUMBER_MAX], high[TEXT_NUMBER_MAX];
@@ -109,7 +110,10 @@ static void print_verdict(FILE *out, const struct comparison *c, enum bench_metr
 
         fprintf(out, "  %-10s ", bench_metric_text(metric));
         if (isnan(c->p)) {
-                fputs("cannot be told from so few runs\n", out);
+                fputs(rounded && metric == BENCH_ATTRIBUTED
+                              ? "cannot be told: it covers whole seconds, see below\n"
+                              : "cannot be told from so few runs\n",
+                      out);
                 return;
         }
         /* of nothing there is no percentage */
@@ -142,7 +146,7 @@ static int print_comparison(FILE *out, const struct bench *b)
         for (int m = 0; m < BENCH_METRICS; m++) {
                 if (bench_compare(b, (enum bench_metric)m, &c) < 0)
                         return -ENOMEM;
-                print_verdict(out, &c, (enum bench_metric)m);
+                print_verdict(out, &c, (enum bench_metric)m, bench_is_rounded(b));
         }
         return 0;
 }

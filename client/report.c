@@ -13,6 +13,11 @@
 /* Enough for microjoules up to 10^9 J, and 79.9 stays 79.9 (with 17 it is 79.900000000000006). */
 #define OUTPUT_DIGITS 15
 
+/* From here on the machine's window is said to be longer than the target's: less changes no digit
+ * that anybody reads. */
+#define WINDOW_LONGER_PART 0.02
+#define WINDOW_LONGER_S    0.05
+
 static const char *const energies[] = {"attributed", "share", "tracer", "machine"};
 static const char *const energy_keys[] = {"package_j", "dram_j", "static_package_j",
                                           "static_dram_j"};
@@ -71,6 +76,14 @@ double report_machine_s(const json_t *report)
         double s = report_number(report, NULL, "machine_s");
 
         return isnan(s) ? report_number(report, NULL, "duration_s") : s;
+}
+
+bool report_is_rounded(const json_t *report)
+{
+        double duration_s = report_number(report, NULL, "duration_s");
+        double longer_s = report_machine_s(report) - duration_s;
+
+        return longer_s > WINDOW_LONGER_S && longer_s > WINDOW_LONGER_PART * duration_s;
 }
 
 long long report_integer(const json_t *report, const char *key)

@@ -16,6 +16,9 @@ double report_number(const json_t *report, const char *part, const char *key);
 /* The time that the machine's values cover; it is longer than the report's own for ordinary users.
  */
 double report_machine_s(const json_t *report);
+/* Does that cover more than what was measured, so that it is worth saying?  Ordinary users are told
+ * of the machine in whole seconds (docs/access.md). */
+bool report_is_rounded(const json_t *report);
 long long report_integer(const json_t *report, const char *key);  /* -1 when absent */
 const char *report_string(const json_t *report, const char *key); /* "" when absent */
 bool report_estimated(const json_t *report);

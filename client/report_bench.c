@@ -10,6 +10,8 @@
 #include "report.h"
 #include "report_forms.h"
 
+#define ROUNDED "; of whole seconds of the machine, not of the run alone"
+
 static int append(json_t *list, const char *name, enum bench_metric metric, double value,
                   const char *range, const char *extra)
 {
@@ -30,15 +32,16 @@ static int append_runs(json_t *list, const struct bench *b)
 {
         for (int c = 0; c < BENCH_COMMANDS && b->commands[c]; c++) {
                 for (int m = 0; m < BENCH_METRICS; m++) {
-                        char range[64], extra[128];
+                        char range[64], extra[192];
                         struct statistics s;
 
                         if (bench_statistics(b, c, (enum bench_metric)m, &s) < 0)
                                 return -ENOMEM;
                         snprintf(range, sizeof(range), "\xc2\xb1 %.6g", s.high - s.mean);
                         snprintf(extra, sizeof(extra),
-                                 "mean of %zu runs, median %.6g, deviation %.6g", s.count, s.median,
-                                 s.deviation);
+                                 "mean of %zu runs, median %.6g, deviation %.6g%s", s.count,
+                                 s.median, s.deviation,
+                                 m == BENCH_ATTRIBUTED && bench_is_rounded(b) ? ROUNDED : "");
                         if (append(list, b->commands[c], (enum bench_metric)m, s.mean,
                                    isnan(s.high) ? NULL : range, extra) < 0)
                                 return -ENOMEM;
@@ -55,7 +58,7 @@ static int append_result(json_t *list, const json_t *document)
         if (!json_is_object(result)) /* a machine is not better when it does less */
                 return -ENOTSUP;
         return append(list, name, BENCH_ATTRIBUTED, impact_total_j(result, "attributed"), NULL,
-                      extra) < 0 ||
+                      report_is_rounded(result) ? "one run" ROUNDED : extra) < 0 ||
                                append(list, name, BENCH_SHARE, impact_total_j(result, "share"),
                                       NULL, extra) < 0 ||
                                append(list, name, BENCH_DURATION,

@@ -13,11 +13,6 @@
 #define CELL_WIDTH  9
 #define MAX_NOTES   2
 
-/* From here on the machine's window is said to be longer than the target's: less changes no digit
- * that anybody reads. */
-#define WINDOW_LONGER_PART 0.02
-#define WINDOW_LONGER_S    0.05
-
 #define BOLD   "\033[1m"
 #define YELLOW "\033[33m"
 #define PLAIN  "\033[0m"
@@ -174,14 +169,12 @@ static int print_unknown(const struct table *t, const char *domain, const char *
         return index;
 }
 
-/* Ordinary users are told of the machine in whole seconds (docs/access.md), so that half of the
- * table is about more than what they measured. */
+/* Half of the table can be about more than what was measured. */
 static void print_window(const struct table *t)
 {
-        double longer_s = t->machine_s - t->duration_s;
         char machine[TEXT_NUMBER_MAX], duration[TEXT_NUMBER_MAX];
 
-        if (!(longer_s > WINDOW_LONGER_S && longer_s > WINDOW_LONGER_PART * t->duration_s))
+        if (!report_is_rounded(t->report))
                 return;
         begin_note(t);
         fprintf(t->out,

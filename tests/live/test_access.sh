@@ -61,6 +61,13 @@ own_rows_are_own() {
                 ! grep -Eqx "1|$RIG_DAEMON_PID|$other" <<<"$pids"
 }
 
+# compared ENERGAT...: how many pairs attributed energy was compared by, whether it differs, and whether
+# there is a warning of whole seconds
+compared() {
+        "$@" run --repeat 3 --compare true --format json -- true </dev/null 2>/dev/null | jq -r \
+                '"\(.comparison.attributed_j | "\(.count) \(.differs)") \(.warnings | any(test("whole seconds")))"'
+}
+
 rig_copy_programs || exit 1
 rig_start_sim --dram
 rig_baseline 20 3
@@ -85,6 +92,9 @@ check "the machine's totals have the same edges for everybody" as_user same_wind
 check "a short run tells of the machine in whole seconds" as_user short_run
 check "and its text says so" says_window rig_as "$USER_" energat
 check "which root's does not" eval '! says_window rig_run && grep -q "whole machine" "$RIG/err"'
+check "nor are repeated runs compared by it" equal \
+        "$(compared rig_as "$USER_" energat)" "0 null true"
+check "which root's are" matches "$(compared rig_run)" '^3 (true|false) false$'
 check "totals of the status stand still within a second" as_user same_totals
 check "no single step of a counter is told" as_user no_steps
 
