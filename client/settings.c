@@ -334,6 +334,18 @@ static int cannot_read(const char *path, enum setting_origin origin, int error, 
         return error;
 }
 
+/*
+ * Who gave root's rights away but kept HOME, or works where they may not look, has no settings
+ * there that were meant for them.  A file that is seen and may not be read is another matter:
+ * whoever made it believes it to be in force; and so is the system's, which is meant for everybody.
+ */
+static bool is_out_of_reach(const char *path, enum setting_origin origin, int error)
+{
+        struct stat st;
+
+        return error == -EACCES && origin != SETTING_SYSTEM_FILE && stat(path, &st) < 0;
+}
+
 int settings_read_file(struct settings *s, const char *path, enum setting_origin origin,
                        FILE *messages)
 {
@@ -341,7 +353,7 @@ int settings_read_file(struct settings *s, const char *path, enum setting_origin
         const char *why;
         int bad_line, error = open_file(path, origin, &r.stream, &why);
 
-        if (error == -ENOENT || error == -ENOTDIR)
+        if (error == -ENOENT || error == -ENOTDIR || is_out_of_reach(path, origin, error))
                 return 0;
         if (error < 0)
                 return cannot_read(path, origin, error, why, messages);

@@ -104,6 +104,38 @@ test_settings() {
         rm "$RIG/here/.energat.ini" "$RIG/home/.config/energat.ini"
 }
 
+# stranger ARGUMENT...: root's rights are given away, HOME is still root's
+stranger() {
+        local status
+        (cd "$RIG/secret" && timeout -k 5 15 setpriv --reuid 65534 --regid 65534 --clear-groups \
+                env "HOME=$RIG/secret" XDG_CONFIG_HOME= "$RIG/bin/energat" \
+                --socket "$RIG/none.sock" "$@" >"$RIG/out" 2>"$RIG/err" </dev/null)
+        status=$?
+        note "$(cat "$RIG/err")"
+        return "$status"
+}
+
+# What setpriv, su and containers leave behind.
+test_unreachable_settings() {
+        if ! rig_is_root; then
+                skip "settings in a home that cannot be searched" "only root can become somebody else"
+                return
+        fi
+        mkdir -p "$RIG/secret/.config"
+        printf '[post-processing]\npue = 1.4\n' >"$RIG/secret/.config/energat.ini"
+        printf '[post-processing]\npue = 1.5\n' >"$RIG/secret/.energat.ini"
+        chmod 0700 "$RIG/secret"
+        rig_copy_programs
+        check "a home and a directory that cannot be searched are no error" \
+                stranger config --format json
+        check "they hold no settings" equal "$(setting pue .value)" 1
+        chmod 0755 "$RIG/secret"
+        chmod 0600 "$RIG/secret/.config/energat.ini"
+        stranger config --format json
+        check "a file of one's own that may not be read is one" equal "$?" 2
+        check "and is named" says '^energat: .*/secret/\.config/energat\.ini: cannot be read: Permission'
+}
+
 setting() {
         json "$RIG/out" ".settings[] | select(.key == \"$1\") | $2"
 }
@@ -237,5 +269,6 @@ mkdir "$RIG/home" "$RIG/here"
 test_help
 test_suggestions
 test_settings
+test_unreachable_settings
 test_man_pages
 test_completion

@@ -292,6 +292,72 @@ static void a_file_in_the_directory_that_may_not_be_read_is_ignored(void **state
         assert_int_equal(seteuid(me), 0);
 }
 
+/* A user who may not read everything, with a home that is somebody else's: what setpriv or runuser
+ * leave of HOME.  Root becomes one; other users take the rights from themselves. */
+static uid_t become_a_stranger(mode_t mode)
+{
+        uid_t me = geteuid();
+
+        assert_int_equal(chmod(directory, mode), 0);
+        if (me == 0)
+                assert_int_equal(seteuid(65534), 0);
+        return me;
+}
+
+static void become_again(uid_t me)
+{
+        assert_int_equal(seteuid(me), 0);
+        assert_int_equal(chmod(directory, 0700), 0);
+}
+
+static void a_folder_that_cannot_be_searched_holds_no_settings(void **state)
+{
+        uid_t me;
+
+        (void)state;
+        assert_int_equal(mkdir(".config", 0755), 0);
+        put(".config/energat.ini", "[post-processing]\npue = 1.5\n");
+        put(".energat.ini", "[post-processing]\npue = 1.6\n");
+        me = become_a_stranger(0);
+        assert_int_equal(settings_load(&s, stream), 0); /* $HOME and the current directory */
+        setenv("XDG_CONFIG_HOME", directory, 1);
+        assert_int_equal(settings_load(&s, stream), 0);
+        become_again(me);
+        fflush(stream);
+        assert_string_equal(messages, "");
+        assert_true(settings_is_default(&s, SETTING_PUE));
+}
+
+static void ones_own_file_that_may_not_be_read_is_an_error(void **state)
+{
+        uid_t me;
+        int r;
+
+        (void)state;
+        assert_int_equal(mkdir(".config", 0755), 0);
+        put(".config/energat.ini", "[post-processing]\npue = 1.5\n");
+        assert_int_equal(chmod(".config/energat.ini", 0), 0);
+        me = become_a_stranger(0755);
+        r = settings_load(&s, stream);
+        become_again(me);
+        fflush(stream);
+        assert_int_equal(r, -EACCES);
+        assert_non_null(strstr(messages, "/energat.ini: cannot be read: Permission denied"));
+}
+
+static void the_systems_file_out_of_reach_is_an_error(void **state)
+{
+        uid_t me;
+        int r;
+
+        (void)state;
+        put("test.ini", "[post-processing]\npue = 1.5\n");
+        me = become_a_stranger(0);
+        r = settings_read_file(&s, "test.ini", SETTING_SYSTEM_FILE, stream);
+        become_again(me);
+        assert_int_equal(r, -EACCES);
+}
+
 static void ones_own_file_that_is_no_file_is_an_error(void **state)
 {
         (void)state;
@@ -323,6 +389,9 @@ int main(void)
                 TEST(a_pipe_in_the_directory_is_ignored),
                 TEST(a_link_in_the_directory_is_never_followed),
                 TEST(a_file_in_the_directory_that_may_not_be_read_is_ignored),
+                TEST(a_folder_that_cannot_be_searched_holds_no_settings),
+                TEST(ones_own_file_that_may_not_be_read_is_an_error),
+                TEST(the_systems_file_out_of_reach_is_an_error),
                 TEST(ones_own_file_that_is_no_file_is_an_error),
                 TEST(a_file_that_cannot_be_read_is_an_error),
         };
