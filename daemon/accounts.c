@@ -5,6 +5,15 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "clock.h"
+
+/* A package uses energy all the time, and its counter says so every millisecond or, of slow
+ * sensors, in a fraction of a second.  One that stands still for longer is not 0 W.  The meter
+ * calls it stuck later, when it is sure. */
+#define STILL_NS (NS_PER_S / 2)
+/* Over this, no energy at all is none that was read. */
+#define NONE_NS (NS_PER_S / 10)
+
 int accounts_init(struct accounts *a, const struct meter *meter, const struct topology *topology)
 {
         const struct domain *domains;
@@ -26,6 +35,7 @@ int accounts_init(struct accounts *a, const struct meter *meter, const struct to
                         .kind = domains[i].kind == DOMAIN_PACKAGE ? ENERGY_PACKAGE : ENERGY_DRAM,
                         .socket = (unsigned int)socket,
                         .slots = topology_slots_of(topology, domains[i].socket, domains[i].die),
+                        .moves = domains[i].kind == DOMAIN_PACKAGE && !meter_estimated(meter),
                 };
         }
         a->nsums = (size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + a->nslots + 1;
@@ -100,6 +110,49 @@ uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
         return ns;
 }
 
+static uint64_t since(const struct accounts *a, unsigned int account, enum account_column column,
+                      uint64_t *sums, uint64_t *before)
+{
+        return *account_sum(a, sums, column, account) - *account_sum(a, before, column, account);
+}
+
+static bool has_none(const struct accounts *a, unsigned int account, uint64_t *sums,
+                     uint64_t *before, uint64_t window_ns)
+{
+        return a->all[account].moves && window_ns >= NONE_NS &&
+               since(a, account, SUM_ENERGY_UJ, sums, before) == 0;
+}
+
+bool account_was_read(const struct accounts *a, unsigned int account, uint64_t *sums,
+                      uint64_t *before, uint64_t window_ns)
+{
+        return since(a, account, SUM_UNKNOWN_NS, sums, before) == 0 &&
+               since(a, account, SUM_STILL_NS, sums, before) == 0 &&
+               !has_none(a, account, sums, before, window_ns);
+}
+
+bool account_was_dark(const struct accounts *a, unsigned int account, uint64_t *sums,
+                      uint64_t *before, uint64_t window_ns)
+{
+        uint64_t dark_ns = since(a, account, SUM_UNKNOWN_NS, sums, before) +
+                           since(a, account, SUM_STILL_NS, sums, before);
+
+        return (window_ns && dark_ns >= window_ns) || has_none(a, account, sums, before, window_ns);
+}
+
+/* Time for which a counter stands still counts from its beginning, once it is long. */
+static void count_still(struct accounts *a, unsigned int account, uint64_t energy_uj,
+                        uint64_t elapsed_ns)
+{
+        struct account *own = &a->all[account];
+        uint64_t still_ns = own->still_ns;
+
+        own->still_ns = energy_uj || !own->moves ? 0 : still_ns + elapsed_ns;
+        if (own->still_ns >= STILL_NS)
+                *account_sum(a, a->sums, SUM_STILL_NS,
+                             account) += still_ns < STILL_NS ? own->still_ns : elapsed_ns;
+}
+
 uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick,
                       bool gap)
 {
@@ -114,6 +167,7 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         }
         energy_uj = tick->energy_uj[own->domain];
         covered_ns = tick->covered_ns[own->domain];
+        count_still(a, account, energy_uj, tick->elapsed_ns);
         static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
         if (covered_ns > tick->elapsed_ns) { /* the reading before failed */

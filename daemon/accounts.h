@@ -28,7 +28,9 @@ struct account {
         bool base_known;
         uint64_t base_uw;
         struct model_static carry;
-        bool gap; /* the next reading brings along what nobody is known to have used */
+        bool gap;          /* the next reading brings along what nobody is known to have used */
+        bool moves;        /* a counter that never stands still for long: a package's, metered */
+        uint64_t still_ns; /* for how long it has, up to now */
 };
 
 /* What a column holds per account. */
@@ -39,6 +41,7 @@ enum account_column {
         SUM_UNATTRIBUTED_UJ,
         SUM_TRACER_UJ,
         SUM_UNKNOWN_NS, /* time for which the domain could not be read */
+        SUM_STILL_NS,   /* time for which a counter stood still that never should */
         SUM_LATE_NS,    /* time before a tick, whose energy it told: nobody's */
         SUM_UNBASED_NS, /* time of energy without a baseline: all of it is dynamic */
         SUM_DROPPED_UJ, /* baseline that was not there: P0 is too high */
@@ -100,6 +103,14 @@ uint64_t all_slots_ns(const struct accounts *a, const uint64_t *by_slot);
 /* The same over the slots behind an account. */
 uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
                          unsigned int nslots);
+
+/* Is what was read between two copies of the sums, over window_ns, all that was used?  Not when a
+ * reading failed, or the counter stood still. */
+bool account_was_read(const struct accounts *a, unsigned int account, uint64_t *sums,
+                      uint64_t *before, uint64_t window_ns);
+/* Was nothing of it read? */
+bool account_was_dark(const struct accounts *a, unsigned int account, uint64_t *sums,
+                      uint64_t *before, uint64_t window_ns);
 
 /*
  * Book one reading of an account's domain: energy, static and dynamic part.  Returns the dynamic

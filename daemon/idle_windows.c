@@ -56,12 +56,6 @@ void idle_windows_deinit(struct idle_windows *w)
         *w = (struct idle_windows){0};
 }
 
-static bool was_read(const struct accounts *a, uint64_t *sums, uint64_t *before, unsigned int i)
-{
-        return *account_sum(a, sums, SUM_UNKNOWN_NS, i) ==
-               *account_sum(a, before, SUM_UNKNOWN_NS, i);
-}
-
 /* A die that was not read makes its socket's power unknown, whatever the others used. */
 static double power_of(const struct accounts *a, uint64_t *sums, uint64_t *before, double seconds,
                        enum energy_kind kind, unsigned int socket)
@@ -71,7 +65,7 @@ static double power_of(const struct accounts *a, uint64_t *sums, uint64_t *befor
         for (unsigned int i = 0; i < a->n; i++) {
                 if (a->all[i].kind != kind || a->all[i].socket != socket)
                         continue;
-                if (!was_read(a, sums, before, i))
+                if (!account_was_read(a, i, sums, before, (uint64_t)(seconds * NS_PER_S)))
                         return NAN;
                 uj = (isnan(uj) ? 0 : uj) + (double)(*account_sum(a, sums, SUM_ENERGY_UJ, i) -
                                                      *account_sum(a, before, SUM_ENERGY_UJ, i));
@@ -106,7 +100,8 @@ void idle_windows_add(struct idle_windows *w, uint64_t *sums, uint64_t *before, 
                                           *busy_sum(a, before, a->nslots)) /
                                  NS_PER_S / seconds;
         for (unsigned int i = 0; i < a->n; i++)
-                w->unread[i] += !was_read(a, sums, before, i);
+                w->unread[i] += !account_was_read(a, i, sums, before,
+                                                  (uint64_t)(seconds * NS_PER_S));
         w->n++;
 }
 

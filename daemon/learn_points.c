@@ -88,8 +88,7 @@ void learn_points_add(struct learn_points *p, uint64_t *sums, uint64_t *before, 
                 uint64_t busy_ns, uj;
 
                 forget_old(&p->domains[i], p->periods);
-                if (*account_sum(a, sums, SUM_UNKNOWN_NS, i) !=
-                    *account_sum(a, before, SUM_UNKNOWN_NS, i))
+                if (!account_was_read(a, i, sums, before, (uint64_t)(seconds * NS_PER_S)))
                         continue;
                 busy_ns = account_time_ns(&a->all[i], busy_sum(a, sums, 0), a->nslots) -
                           account_time_ns(&a->all[i], busy_sum(a, before, 0), a->nslots);

@@ -131,7 +131,8 @@ void warnings_of_window(json_t *warnings, const struct sampler *sampler, const u
 /* A kind of energy over all sockets: known only if it is on each. */
 struct total {
         bool known, base_known, gap, base_high;
-        uint64_t energy_uj, static_uj, share_uj, tracer_uj, below_base_ticks, late_ns, unbased_ns;
+        uint64_t energy_uj, static_uj, share_uj, tracer_uj, below_base_ticks, late_ns, still_ns,
+                unbased_ns;
         double attributed_j;
 };
 
@@ -150,6 +151,8 @@ static struct total total_of(const struct report *r, enum energy_kind kind)
                         t.below_base_ticks = e->below_base_ticks;
                 if (e->late_ns > t.late_ns)
                         t.late_ns = e->late_ns;
+                if (e->still_ns > t.still_ns)
+                        t.still_ns = e->still_ns;
                 if (e->unbased_ns > t.unbased_ns)
                         t.unbased_ns = e->unbased_ns;
                 t.energy_uj += e->energy_uj;
@@ -216,6 +219,11 @@ static void warnings_of_totals(json_t *warnings, const struct total totals[], ui
                              "afterwards, is the machine's and no program's, and can be older than "
                              "this measurement",
                              kind_names[kind], (double)totals[kind].late_ns / NS_PER_S);
+                else if (totals[kind].known && totals[kind].still_ns)
+                        warn(warnings,
+                             "%s energy is incomplete: a counter stood still for %.1f s of this "
+                             "time",
+                             kind_names[kind], (double)totals[kind].still_ns / NS_PER_S);
                 else if (totals[kind].known && totals[kind].gap)
                         warn(warnings, "%s energy could not be read all the time: it is incomplete",
                              kind_names[kind]);
@@ -224,7 +232,7 @@ static void warnings_of_totals(json_t *warnings, const struct total totals[], ui
                              "%s: the baseline came when %.1f s were over: until then the idle "
                              "machine's power is counted as used by programs",
                              kind_names[kind], (double)totals[kind].unbased_ns / NS_PER_S);
-                if (totals[kind].known && totals[kind].base_high)
+                if (totals[kind].known && totals[kind].base_high && !totals[kind].still_ns)
                         warn(warnings,
                              "%s: the machine used less than its baseline in %llu of %llu ticks; "
                              "measure it again with 'energat --basepower'",
@@ -253,15 +261,31 @@ static bool has_dram(const struct accounts *a, unsigned int socket)
         return false;
 }
 
+/* What is wrong with a domain of that kind; NULL: nothing that is known now. */
+static json_t *fault_of_kind(const struct report_header *h, enum energy_kind kind)
+{
+        const struct accounts *a = sampler_accounts(h->sampler);
+        const struct domain *domains;
+        char fault[256];
+
+        (void)meter_domains(sampler_meter(h->sampler), &domains);
+        for (unsigned int i = 0; i < a->n; i++) {
+                if (a->all[i].kind != kind)
+                        continue;
+                fault_text(&h->faults[a->all[i].domain], fault, sizeof(fault));
+                if (fault[0])
+                        return json_sprintf("%s: %s", domains[a->all[i].domain].label, fault);
+        }
+        return NULL;
+}
+
 /* Why dram energy is not known: no meter for it, on some socket or on any, or one that fails. */
 static json_t *dram_reason(const struct report_header *h, const struct report *r)
 {
         const struct accounts *a = sampler_accounts(h->sampler);
-        const struct domain *domains;
         unsigned int without = 0, first_without = 0;
-        char fault[256];
+        json_t *fault;
 
-        (void)meter_domains(sampler_meter(h->sampler), &domains);
         for (unsigned int socket = r->nsockets; socket-- > 0;) {
                 if (has_dram(a, socket))
                         continue;
@@ -270,17 +294,22 @@ static json_t *dram_reason(const struct report_header *h, const struct report *r
         }
         if (without == r->nsockets)
                 return json_string("this machine has no dram domain");
-        for (unsigned int i = 0; i < a->n; i++) {
-                if (a->all[i].kind != ENERGY_DRAM)
-                        continue;
-                fault_text(&h->faults[a->all[i].domain], fault, sizeof(fault));
-                if (fault[0])
-                        return json_sprintf("%s: %s", domains[a->all[i].domain].label, fault);
-        }
+        fault = fault_of_kind(h, ENERGY_DRAM);
+        if (fault)
+                return fault;
         if (without)
                 return json_sprintf("socket %d has no dram domain, others have",
                                     h->topology->sockets[first_without]);
         return json_string("a dram domain could not be read in this time");
+}
+
+static json_t *package_reason(const struct report_header *h)
+{
+        json_t *fault = fault_of_kind(h, ENERGY_PACKAGE);
+
+        return fault ? fault
+                     : json_string("a package's counter stood still, or could not be read, in this "
+                                   "time");
 }
 
 /* Why the static part is not known. */
@@ -305,6 +334,8 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                 dram &= r->sockets[i].energy[ENERGY_DRAM].credit >= 0;
                 json_array_append_new(sockets, socket_json(h, r, i));
         }
+        if (!p->known)
+                json_object_set_new(reasons, "package", package_reason(h));
         if (!d->known)
                 json_object_set_new(reasons, "dram", dram_reason(h, r));
         else if (!dram)

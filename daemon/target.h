@@ -27,6 +27,7 @@ struct energy_report {
         bool base_known; /* and was all the time */
         bool base_high;  /* less energy than the baseline says: it is too high */
         uint64_t below_base_ticks;
+        uint64_t still_ns;   /* for which the counter stood still */
         uint64_t late_ns;    /* of the energy, from before the readings that told it */
         uint64_t unbased_ns; /* of the energy, without a baseline, though there is one now */
         uint64_t energy_uj, static_uj, share_uj, tracer_uj;

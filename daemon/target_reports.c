@@ -152,8 +152,9 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 uint64_t unknown_ns = sum_since(l, sums, SUM_UNKNOWN_NS, i);
                 uint64_t unbased_ns = sum_since(l, sums, SUM_UNBASED_NS, i);
 
-                e->known |= unknown_ns < r->machine_ns || r->machine_ns == 0;
+                e->known |= !account_was_dark(a, i, a->sums, sums, r->machine_ns);
                 e->gap |= unknown_ns > 0;
+                e->still_ns = max_of(e->still_ns, sum_since(l, sums, SUM_STILL_NS, i));
                 e->base_known |= account->base_known && !unbased_ns;
                 if (account->base_known)
                         e->unbased_ns = max_of(e->unbased_ns, unbased_ns);

@@ -147,3 +147,18 @@ check "nor is it in its share" within "$(json "$RIG/late.json" .share.package_j)
         "$(json "$RIG/late.json" .attributed.package_j)" 10 0.5
 check "the machine's energy has it, and that is said" matches \
         "$(json "$RIG/late.json" '.warnings[]')" 'package energy could not be read all the time: that of [4-9]\.'
+
+# Not 0 W either before it is sure that the counter is stuck.
+rig_control heal "$PACKAGE"
+check "the package is well again" wait_for 5 eval 'status && [[ $(domain package fault) == null ]]'
+rig_control stuck "$PACKAGE"
+rig_run run --format json -- sleep 0.5 >"$RIG/still.json" </dev/null
+check "a package's counter that stands still is not 0 W" equal \
+        "$(json "$RIG/still.json" '[.machine, .share, .attributed] | map(.package_j) | tostring')" \
+        '[null,null,null]'
+check "which is the reason" matches "$(json "$RIG/still.json" .reasons.package)" 'stood still|has not moved'
+before=$(cat "$RIG/state/baseline_power.json")
+calibrate
+check "and no base power" equal "$?" 1
+check "so that the baseline is as it was" equal "$(cat "$RIG/state/baseline_power.json")" "$before"
+rig_control heal "$PACKAGE"

@@ -39,6 +39,13 @@ double meter_known_base_w(const struct meter *m, size_t domain)
         return known_base_w[domain];
 }
 
+static bool estimated;
+
+bool meter_estimated(const struct meter *m)
+{
+        return estimated;
+}
+
 static void add_domain(enum domain_kind kind, int socket, int die)
 {
         domains[ndomains] = (struct domain){.kind = kind, .socket = socket, .die = die};
@@ -67,6 +74,7 @@ static void open_accounts(void)
 static int setup(void **state)
 {
         ndomains = 0;
+        estimated = false;
         memset(&a, 0, sizeof(a));
         tick = (struct meter_tick){.elapsed_ns = TICK_NS};
         return 0;
@@ -369,6 +377,48 @@ static void a_baseline_that_is_too_high_shows(void **state)
         assert_int_equal(sum_of(SUM_DROPPED_UJ, 0), 99 * 50000);
 }
 
+/* A tick with energy, and then 0 W for `ticks`; `before`: the sums between. */
+static void stand_still(unsigned int ticks, uint64_t *before)
+{
+        book(500000, TICK_NS);
+        memcpy(before, a.sums, a.nsums * sizeof(before[0]));
+        for (unsigned int i = 0; i < ticks; i++)
+                book(0, TICK_NS);
+}
+
+static void a_counter_that_stands_still_is_not_0_w(void **state)
+{
+        uint64_t before[64];
+
+        open_package(0);
+        stand_still(9, before); /* two updates can be a while apart */
+        assert_true(account_was_read(&a, 0, a.sums, before, 9 * TICK_NS));
+        assert_false(account_was_dark(&a, 0, a.sums, before, 9 * TICK_NS));
+        stand_still(10, before);
+        assert_false(account_was_read(&a, 0, a.sums, before, 10 * TICK_NS));
+        assert_true(account_was_dark(&a, 0, a.sums, before, 10 * TICK_NS));
+        /* in a window with energy it shows when it lasts half a second, and then from its beginning
+         */
+        stand_still(49, before);
+        book(500000, TICK_NS);
+        assert_true(account_was_read(&a, 0, a.sums, before, 50 * TICK_NS));
+        stand_still(60, before);
+        book(500000, TICK_NS);
+        assert_false(account_was_read(&a, 0, a.sums, before, 61 * TICK_NS));
+        assert_false(account_was_dark(&a, 0, a.sums, before, 61 * TICK_NS));
+        assert_int_equal(sum_of(SUM_STILL_NS, 0), 60 * TICK_NS);
+}
+
+static void an_estimate_of_0_w_is_one(void **state)
+{
+        uint64_t before[64];
+
+        estimated = true;
+        open_package(0);
+        stand_still(100, before);
+        assert_true(account_was_read(&a, 0, a.sums, before, 100 * TICK_NS));
+}
+
 static void sums_only_grow_and_add_up(void **state)
 {
         uint64_t seed = RANDOM_SEED, charged_uj = 0, unknown_ns = 0, before[64];
@@ -415,6 +465,8 @@ int main(void)
                 TEST(what_a_suspended_machine_used_is_nobodys),
                 TEST(what_it_used_is_still_nobodys_when_the_meter_comes_back_late),
                 TEST(a_baseline_that_is_too_high_shows),
+                TEST(a_counter_that_stands_still_is_not_0_w),
+                TEST(an_estimate_of_0_w_is_one),
                 TEST(sums_only_grow_and_add_up),
         };
 
