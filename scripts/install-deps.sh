@@ -20,6 +20,7 @@ TEST=(
         tmux mandoc bash-completion zsh fish locales # tests/live: top, man pages, completion
         clang-format clang-tidy cppcheck shellcheck
         qemu-system-x86 debootstrap e2fsprogs # tests/vm
+        patch # tests/mutations
 )
 
 updated=false
