@@ -51,3 +51,5 @@ check "well" equal \
 systemctl stop energatd.socket # which would start it again
 check "without it and its socket energat names the socket and what to do" matches \
         "$(energat run -- true 2>&1)" "no energatd at $SOCKET: .*systemctl start energatd"
+
+lab_start # as it was found: a scenario that fails is run once more
