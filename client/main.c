@@ -59,12 +59,15 @@ static void print_help(const struct command *command)
 
 /*
  * A caller may have closed 0, 1 or 2.  Then a socket of ours would get that number, and messages
- * meant for a person would go to the daemon.  Close-on-exec: CMD finds them closed as before.
+ * meant for a person would go to the daemon.  What is put there instead cannot be read or written,
+ * as a closed descriptor cannot (EBADF, for O_PATH): a result with nowhere to go is an error.  It
+ * is a directory, for /dev/stdout shall not be opened anew either.  Close-on-exec: CMD finds them
+ * closed as before.
  */
 static int fill_standard_descriptors(void)
 {
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+                if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) < 0)
                         return -errno;
         return 0;
 }

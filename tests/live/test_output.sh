@@ -338,6 +338,38 @@ test_full_disk() {
         umount "$full"
 }
 
+# Status 1 and a message wherever a result has nowhere to go: on a full disk, and where the caller has
+# closed stdout, as ls and others have it.
+test_no_output() {
+        local command status silent=()
+        for command in status check sensors config "config --format json" version --help \
+                "report $RIG/command.energat" "report -o /dev/stdout $RIG/command.energat" \
+                "export $RIG/command.energat -" "top --batch -n 1" "run --format json -- true" \
+                "run --format json -o /dev/stdout -- true"; do
+                # shellcheck disable=SC2086 # words
+                timeout -k 5 "$RIG_LIMIT_S" "$ENERGAT_BIN_DIR/energat" $command \
+                        2>"$RIG/err" </dev/null >&-
+                status=$?
+                if [[ $status -ne 1 ]] || ! grep -Eq '^energat: .*(written|write)' "$RIG/err"; then
+                        silent+=("$command: $status $(cat "$RIG/err")")
+                fi
+        done
+        check "a result for a stdout that is closed is an error" equal "${silent[*]}" ""
+        timeout -k 5 "$RIG_LIMIT_S" "$ENERGAT_BIN_DIR/energat" status 2>"$RIG/err" </dev/null >/dev/full
+        check "as for a disk that is full" equal "$?" 1
+        check "and both say why" matches "$(cat "$RIG/err")" \
+                '^energat: the result could not be written: No space left on device'
+        "$ENERGAT_BIN_DIR/energat" status <&- >"$RIG/out" 2>&-
+        check "closed stdin and stderr are none" equal "$?" 0
+        check "and the result is whole" matches "$(cat "$RIG/out")" 'energatd'
+        "$ENERGAT_BIN_DIR/energat" status <&- >&- 2>&-
+        check "nor does it need any of the three to end as it should" equal "$?" 1
+        "$ENERGAT_BIN_DIR/energat" run -- sh -c '[ -e /dev/fd/0 ] || [ -e /dev/fd/1 ] || exit 7' \
+                <&- >&- 2>"$RIG/err"
+        check "CMD finds closed what its caller has closed" equal "$?" 7
+        check "and its energy is told" matches "$(cat "$RIG/err")" 'of it static'
+}
+
 rig_start_sim
 rig_baseline 20
 rig_start_daemon
@@ -351,6 +383,7 @@ test_pid_namespace
 test_model
 test_locale
 test_bad_files
+test_no_output
 test_full_disk
 # Last: what is measured beside other work is no base power for the others.
 energat basepower --base-period 0.2 --windows 2 --force --format json
