@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "bench_record.h"
@@ -124,10 +125,26 @@ static int write_hdf5(const struct shown *s, const char *path)
         return r < 0 ? say_failed(s, "hdf5", path, r) : STATUS_OK;
 }
 
+/* What OUT's name says that it will be: JSON where it says nothing. */
+static const char *format_of_name(const char *path)
+{
+        static const struct {
+                const char *ending, *format;
+        } endings[] = {{".json", "json"}, {".csv", "csv"}, {".h5", "hdf5"}, {".hdf5", "hdf5"}};
+        const char *dot = strrchr(path, '.');
+
+        for (size_t i = 0; dot && i < sizeof(endings) / sizeof(endings[0]); i++)
+                if (strcasecmp(dot, endings[i].ending) == 0)
+                        return endings[i].format;
+        return "json";
+}
+
 static int export_recording(const struct options *o)
 {
         __attribute__((cleanup(shown_deinit))) struct shown s = {0};
-        const char *format = o->format ? o->format : "json", *out = o->files[1];
+        const char *out = o->files[1];
+        /* The format of the settings is for results in general, the name for this one. */
+        const char *format = o->given & OPTION_FORMAT ? o->format : format_of_name(out);
         int status = load(&s, o);
 
         if (status != STATUS_OK)
@@ -159,8 +176,11 @@ const struct command command_export = {
         .formats = "json csv bench hdf5",
         .usage = "export IN OUT [--format json|csv|bench|hdf5]",
         .summary = "turn a recording into another format",
-        .details = "OUT may be - for stdout (not for hdf5).  bench is the format that\n"
-                   "github-action-benchmark calls customSmallerIsBetter.\n",
-        .example = "  energat export --format bench runs.energat benchmark.json\n",
+        .details =
+                "Without --format OUT's name says it: .csv, .h5 and .hdf5; any other gets JSON.\n"
+                "OUT may be - for stdout (not for hdf5).  bench is the format that\n"
+                "github-action-benchmark calls customSmallerIsBetter.\n",
+        .example = "  energat export build.energat build.csv\n"
+                   "  energat export --format bench runs.energat benchmark.json\n",
         .run = export_recording,
 };

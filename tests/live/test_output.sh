@@ -256,6 +256,19 @@ test_record() {
                 energat export "$RIG/command.energat" - --format "$form"
                 check "export to $form" test -s "$RIG/out"
         done
+        for form in c.csv c.CSV c.json c.xyz c.csv.d/c; do
+                mkdir -p "$RIG/c.csv.d"
+                ENERGAT_FORMAT=json energat export "$RIG/command.energat" "$RIG/$form"
+                case $form in
+                *.csv | *.CSV)
+                        check "export to $form makes CSV" \
+                                matches "$(head -n 1 "$RIG/$form")" '^[a-z_]+(,[a-z_]+)+$'
+                        ;;
+                *) check "export to $form makes JSON" jq -e '.result.share' "$RIG/$form" ;;
+                esac
+        done
+        energat export "$RIG/command.energat" "$RIG/really.csv" --format json
+        check "--format goes before the name" jq -e '.result.share' "$RIG/really.csv"
         energat export "$RIG/bench.energat" "$RIG/bench.json" --format bench
         rig_conforms bench_export "$RIG/bench.json"
         check "bench has the range of the mean" jq -e 'all(.range | startswith("± "))' "$RIG/bench.json"
@@ -268,7 +281,7 @@ test_record() {
 }
 
 test_hdf5() {
-        energat export "$RIG/command.energat" "$RIG/command.h5" --format hdf5
+        energat export "$RIG/command.energat" "$RIG/command.h5"
         if grep -q 'built without HDF5' "$RIG/err"; then
                 skip "HDF5 has what the recording has" "built without HDF5"
         elif ! command -v h5dump >/dev/null; then
