@@ -15,11 +15,14 @@
 #include "wire.h"
 
 #define ERROR_TEXT_MAX 512
+#define SAMPLING_PERIOD \
+        "energatd's sampling period, which 'energat status' shows (0.01 s by default)"
 
 struct connection {
         int fd;
         uint64_t used_ns; /* when it was last opened or sent something */
         struct wire_reader reader;
+        json_t *sent; /* the parameters of the last call */
         char error_name[128];
         char error_text[ERROR_TEXT_MAX];
 };
@@ -92,6 +95,7 @@ void connection_close(struct connection *c)
         if (c->fd >= 0)
                 close(c->fd);
         wire_reader_deinit(&c->reader);
+        json_decref(c->sent);
         free(c);
 }
 
@@ -135,6 +139,8 @@ int connection_send(struct connection *c, const char *method, json_t *parameters
         text = wire_encode(call, &length);
         if (!text)
                 return -ENOMEM;
+        json_decref(c->sent);
+        c->sent = json_incref(parameters);
         c->used_ns = clock_now_ns();
         r = send_all(c->fd, text, length);
         free(text);
@@ -212,10 +218,37 @@ static void error_method(char *text, size_t size, const json_t *p)
                  string_of(p, "method"));
 }
 
-static void error_parameter(char *text, size_t size, const json_t *p)
+/* What people know the parameters by, and the limits that only the daemon checks. */
+static const struct {
+        const char *parameter, *option, *limits;
+} known_parameters[] = {
+        {"interval_s", "--interval (calibrate: --base-period)", "at least " SAMPLING_PERIOD},
+        {"period_s", "--base-period", "at least " SAMPLING_PERIOD ", and at most 3600 s"},
+        {"windows", "--windows", "at most 1000"},
+        {"gamma", "--gamma", "above 0, and at most 1"},
+        {"delta", "--delta", "above 0, and at most 1"},
+        {"model", "--model", "energat or additive"},
+        {"name", "--name", "at most 256 bytes"},
+};
+
+static void error_parameter(char *text, size_t size, const json_t *p, const json_t *sent)
 {
-        snprintf(text, size, "energatd does not accept this value of %s",
-                 string_of(p, "parameter"));
+        const char *parameter = string_of(p, "parameter");
+        const json_t *value = json_object_get(sent, parameter);
+        char *value_text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        size_t i = 0;
+
+        while (i < sizeof(known_parameters) / sizeof(known_parameters[0]) &&
+               strcmp(known_parameters[i].parameter, parameter) != 0)
+                i++;
+        if (i < sizeof(known_parameters) / sizeof(known_parameters[0]))
+                snprintf(text, size, "energatd does not accept %s for %s: it has to be %s",
+                         value_text ? value_text : "this value", known_parameters[i].option,
+                         known_parameters[i].limits);
+        else
+                snprintf(text, size, "energatd does not accept %s for %s",
+                         value_text ? value_text : "this value", parameter);
+        free(value_text);
 }
 
 static const struct {
@@ -230,7 +263,6 @@ static const struct {
         {"io.energat.Failed", error_failed},
         {"org.varlink.service.MethodNotFound", error_method},
         {"org.varlink.service.MethodNotImplemented", error_method},
-        {"org.varlink.service.InvalidParameter", error_parameter},
 };
 
 static void keep_error(struct connection *c, const char *name, const json_t *parameters)
@@ -240,6 +272,8 @@ static void keep_error(struct connection *c, const char *name, const json_t *par
         for (size_t i = 0; i < sizeof(known_errors) / sizeof(known_errors[0]); i++)
                 if (strcmp(name, known_errors[i].name) == 0)
                         known_errors[i].text(c->error_text, sizeof(c->error_text), parameters);
+        if (strcmp(name, "org.varlink.service.InvalidParameter") == 0)
+                error_parameter(c->error_text, sizeof(c->error_text), parameters, c->sent);
         if (!c->error_text[0])
                 snprintf(c->error_text, sizeof(c->error_text), "energatd answered with error %s",
                          c->error_name);

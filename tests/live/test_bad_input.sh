@@ -75,6 +75,26 @@ test_usage() {
         check "and usage on stderr" says '^usage: '
 }
 
+# What only the daemon can refuse is told by the names of the command line, with the limit.
+test_refused_by_daemon() {
+        local least="at least energatd's sampling period, which 'energat status' shows"
+        local simulated=(--socket "$RIG/energat.sock")
+        check "an interval below the sampling period: exit 1" \
+                energat 1 "${simulated[@]}" run --interval 0.001 -- touch "$RIG/has-run"
+        check "with option, value and limit" \
+                says "^energat: energatd does not accept 0\.001 for --interval .*: it has to be $least"
+        check "and the command has not run" test ! -e "$RIG/has-run"
+        check "a window below it: exit 1" \
+                energat 1 "${simulated[@]}" --basepower --base-period 0.001 --windows 1 --force
+        check "likewise" says "^energat: energatd does not accept 0\.001 for --base-period: it has to be $least"
+        check "a window above the daemon's limit: exit 1" \
+                energat 1 "${simulated[@]}" --basepower --base-period 3601 --force
+        check "likewise" says "3601.* for --base-period: .* and at most 3600 s"
+        check "too many windows: exit 1" \
+                energat 1 "${simulated[@]}" --basepower --base-period 1 --windows 1001 --force
+        check "likewise" says "1001 for --windows: it has to be at most 1000"
+}
+
 test_no_place_for_trace() {
         rig_background sleep 20
         check "a trace with no place to be: exit 1" energat 1 --socket "$RIG/energat.sock" --pid "$RIG_PID" \
@@ -284,6 +304,7 @@ if rig_is_root; then
                 mv "$RIG/changed" "$RIG/state/baseline_power.json"
         rig_start_daemon
         test_changed_since
+        test_refused_by_daemon
         test_no_place_for_trace
         test_no_such_process
         test_end_while_calibrating
