@@ -11,6 +11,11 @@
  * sensors, in a fraction of a second.  One that stands still for longer is not 0 W.  The meter
  * calls it stuck later, when it is sure. */
 #define STILL_NS (NS_PER_S / 2)
+/* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
+#define BASE_HIGH_FACTOR 20
+/* So many tell more than how much single ones vary. */
+#define BASE_HIGH_TICKS 100
+
 /* Over this, no energy at all is none that was read. */
 #define NONE_NS (NS_PER_S / 10)
 
@@ -79,7 +84,19 @@ void accounts_set_baseline(struct accounts *a, const struct meter *meter, const 
                 }
                 account->base_known = isfinite(w) && w >= 0 && w * 1e6 <= (double)MODEL_MAX_BASE_UW;
                 account->base_uw = account->base_known ? (uint64_t)llround(w * 1e6) : 0;
+                account->base_ticks = *machine_sum(a, a->sums, SUM_TICKS);
+                account->base_below = *account_sum(a, a->sums, SUM_BELOW_BASE, i);
+                account->base_static_uj = *account_sum(a, a->sums, SUM_STATIC_UJ, i);
+                account->base_dropped_uj = *account_sum(a, a->sums, SUM_DROPPED_UJ, i);
         }
+}
+
+bool accounts_have(const struct accounts *a, const struct domain *domain, size_t number)
+{
+        for (unsigned int i = 0; i < a->n; i++)
+                if (a->all[i].domain == number)
+                        return true;
+        return domain->kind != DOMAIN_PACKAGE && domain->kind != DOMAIN_DRAM;
 }
 
 bool accounts_have_baseline(const struct accounts *a, enum energy_kind kind)
@@ -108,6 +125,25 @@ uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
                 if (account->slots >> slot & 1)
                         ns += by_slot[slot];
         return ns;
+}
+
+bool account_base_is_high(uint64_t dropped_uj, uint64_t static_uj)
+{
+        return dropped_uj * BASE_HIGH_FACTOR > static_uj;
+}
+
+uint64_t account_below_base(const struct accounts *a, unsigned int account, uint64_t *sums,
+                            uint64_t *ticks)
+{
+        const struct account *own = &a->all[account];
+
+        *ticks = *machine_sum(a, sums, SUM_TICKS) - own->base_ticks;
+        if (*ticks < BASE_HIGH_TICKS ||
+            !account_base_is_high(
+                    *account_sum(a, sums, SUM_DROPPED_UJ, account) - own->base_dropped_uj,
+                    *account_sum(a, sums, SUM_STATIC_UJ, account) - own->base_static_uj))
+                return 0;
+        return *account_sum(a, sums, SUM_BELOW_BASE, account) - own->base_below;
 }
 
 static uint64_t since(const struct accounts *a, unsigned int account, enum account_column column,

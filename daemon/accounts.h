@@ -28,6 +28,8 @@ struct account {
         bool base_known;
         uint64_t base_uw;
         struct model_static carry;
+        /* sums when this baseline came into force */
+        uint64_t base_ticks, base_below, base_static_uj, base_dropped_uj;
         bool gap;          /* the next reading brings along what nobody is known to have used */
         bool moves;        /* a counter that never stands still for long: a package's, metered */
         uint64_t still_ns; /* for how long it has, up to now */
@@ -77,6 +79,8 @@ void accounts_deinit(struct accounts *a);
 
 /* Base powers from calibration (NULL: forget them); those the source knows by itself come first. */
 void accounts_set_baseline(struct accounts *a, const struct meter *meter, const struct baseline *b);
+/* Is a domain in the accounts, or of a kind that none is? */
+bool accounts_have(const struct accounts *a, const struct domain *domain, size_t number);
 /* For every domain of that kind. */
 bool accounts_have_baseline(const struct accounts *a, enum energy_kind kind);
 
@@ -103,6 +107,15 @@ uint64_t all_slots_ns(const struct accounts *a, const uint64_t *by_slot);
 /* The same over the slots behind an account. */
 uint64_t account_time_ns(const struct account *account, const uint64_t *by_slot,
                          unsigned int nslots);
+
+/*
+ * In how many ticks has less been used than the baseline, since it is in force, by as much that the
+ * baseline must be too high; 0: it is not.  *ticks: how many there were.
+ */
+uint64_t account_below_base(const struct accounts *a, unsigned int account, uint64_t *sums,
+                            uint64_t *ticks);
+/* The same of two copies of the sums, and of energies dropped and static. */
+bool account_base_is_high(uint64_t dropped_uj, uint64_t static_uj);
 
 /* Is what was read between two copies of the sums, over window_ns, all that was used?  Not when a
  * reading failed, or the counter stood still. */

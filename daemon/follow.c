@@ -35,6 +35,7 @@ struct follow {
         char model[CONFIG_WORD_MAX]; /* the peer's choice; it changes no number */
         struct letter attach, attached, detach, detached;
         int attach_result;
+        bool merged;     /* the process table has been full */
         bool in_sampler; /* between a successful attach and the farewell */
         bool detaching;  /* a detach letter is on its way */
         bool abandoned;  /* that says that the peer has gone */
@@ -73,6 +74,7 @@ static void run_attach(struct letter *letter)
         f->attach_result = sampler_follow(f->server->sampler, f->target, letter);
         if (f->attach_result == -EAGAIN)
                 return;
+        f->merged = cputime_losses(sampler_cputime(f->server->sampler))->merged > 0;
         mailbox_push(&f->server->mailbox, &f->attached);
 }
 
@@ -195,8 +197,13 @@ static void no_such_process(struct follow *f, struct call *call)
                 call_error(
                         call, "io.energat.Failed",
                         json_pack("{s:s}", "reason",
-                                  "the process table is full: this process is counted in the one "
-                                  "that started it; raise accounting.max_processes"));
+                                  f->merged
+                                          ? "the process table was full: this process is counted "
+                                            "in the one that started it; raise "
+                                            "accounting.max_processes"
+                                          : "the kernel does not show this process to energatd, as "
+                                            "some sandboxes do with their own: what it uses is "
+                                            "not known ('energat check' tells of the probe)"));
         else
                 call_error(call, "io.energat.NoSuchProcess",
                            json_pack("{s:i}", "pid", (int)f->pid));

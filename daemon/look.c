@@ -2,6 +2,7 @@
 #include "look.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,11 +142,34 @@ void look_start(struct call *call, void (*answer)(struct look *look), bool want_
         sampler_post(call->server->sampler, &look->there);
 }
 
+bool look_baseline_is_high(struct look *look, char *text, size_t size)
+{
+        const struct sampler *s = look->server->sampler;
+        const struct accounts *a = sampler_accounts(s);
+        const struct domain *domains;
+
+        (void)meter_domains(sampler_meter(s), &domains);
+        for (unsigned int i = 0; i < a->n; i++) {
+                uint64_t ticks, below = account_below_base(a, i, look->sums, &ticks);
+
+                if (!below)
+                        continue;
+                snprintf(text, size,
+                         "%s used less than its baseline of %.1f W in %llu of %llu ticks: it is "
+                         "too high",
+                         domains[a->all[i].domain].label, (double)a->all[i].base_uw / 1e6,
+                         (unsigned long long)below, (unsigned long long)ticks);
+                return true;
+        }
+        return false;
+}
+
 json_t *look_warnings(struct look *look)
 {
         const struct accounts *a = sampler_accounts(look->server->sampler);
         json_t *warnings = json_array();
         const char *lacking, *doubt = server_baseline_doubt(look->server);
+        char high[256];
 
         (void)server_baseline(look->server, &lacking);
         warnings_of_source(warnings, look->server->sampler, look->faults, lacking);
@@ -154,6 +178,10 @@ json_t *look_warnings(struct look *look)
                 json_array_append_new(warnings, json_string(look->server->baseline_problem));
         if (*doubt)
                 json_array_append_new(warnings, json_string(doubt));
+        if (look_baseline_is_high(look, high, sizeof(high)))
+                json_array_append_new(
+                        warnings,
+                        json_sprintf("%s; measure it again with 'energat --basepower'", high));
         configuration_warnings(look->server->configuration, warnings);
         if (look->server->keeper)
                 keeper_problems(look->server->keeper, warnings);

@@ -38,5 +38,7 @@ struct look {
 /* Look, and then answer the call by `answer`, unless its peer has gone meanwhile. */
 void look_start(struct call *call, void (*answer)(struct look *look), bool want_rows);
 
+/* Is a baseline too high, since it is in force?  In words. */
+bool look_baseline_is_high(struct look *look, char *text, size_t size);
 /* What every answer about the machine warns of: a new array. */
 json_t *look_warnings(struct look *look);

@@ -75,7 +75,7 @@ static int configure(struct configuration *configuration, int argc, char **argv)
 {
         const char *path = NULL;
         char why[512];
-        int option;
+        int option, index = 0; /* every option that sets a key has a long name only */
 
         while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
                 switch (option) {
@@ -100,11 +100,11 @@ static int configure(struct configuration *configuration, int argc, char **argv)
         }
         configuration_init(configuration, path);
         optind = 0;
-        while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "Vh", options, &index)) != -1) {
                 const char *key = key_of_option(option);
 
                 if (key && configuration_option(configuration, key, optarg, why, sizeof(why)) < 0) {
-                        fprintf(stderr, "energatd: --%s: %s\n", strchr(key, '.') + 1, why);
+                        fprintf(stderr, "energatd: --%s: %s\n", options[index].name, why);
                         return EXIT_USAGE + 1;
                 }
         }

@@ -19,6 +19,8 @@
 /* A counter that the highest power takes round in fewer ticks may do it twice unseen when one is
  * late. */
 #define WRAP_TICKS 2
+/* Of a package, microwatts: the range of a real counter lasts for minutes at that. */
+#define ORDINARY_UW UINT64_C(200000000)
 /* Reading three clocks takes a us, or some ten where each is a system call. */
 #define CLOCK_MOMENT_NS 1000000
 #define CLOCK_TRIES     3
@@ -306,6 +308,15 @@ const struct domain_view *sampler_domains(const struct sampler *s)
 const uint64_t *sampler_energy_uj(const struct sampler *s)
 {
         return s->domain_uj;
+}
+
+bool sampler_range_is_short(const struct sampler *s, size_t domain)
+{
+        const struct domain *domains;
+
+        (void)meter_domains(s->meter, &domains);
+        return domains[domain].range_uj && domains[domain].kind == DOMAIN_PACKAGE &&
+               domains[domain].range_uj < ORDINARY_UW * s->tick_ns / NS_PER_S;
 }
 
 const uint64_t *sampler_pending_uj(const struct sampler *s)

@@ -99,6 +99,9 @@ const struct domain_view *sampler_domains(const struct sampler *s);
 const uint64_t *sampler_energy_uj(const struct sampler *s);
 /* [in the sampler] By account: of that energy, what is not split yet, because /proc is read more
  * slowly than the meter. */
+/* Would a domain's counter go round within a tick, at a power that is nothing special?  How often
+ * it does cannot be told from what is read. */
+bool sampler_range_is_short(const struct sampler *s, size_t domain);
 const uint64_t *sampler_pending_uj(const struct sampler *s);
 /* [in the sampler] The sums as of the last mark. */
 const uint64_t *sampler_mark_sums(const struct sampler *s);

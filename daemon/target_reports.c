@@ -5,9 +5,6 @@
 
 #include "ledger.h"
 
-/* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
-#define BASE_HIGH_FACTOR 20
-
 static uint64_t max_of(uint64_t a, uint64_t b)
 {
         return a > b ? a : b;
@@ -159,8 +156,8 @@ static void report_fill(const struct ledger *l, const struct target *t, struct r
                 if (account->base_known)
                         e->unbased_ns = max_of(e->unbased_ns, unbased_ns);
                 e->late_ns = max_of(e->late_ns, sum_since(l, sums, SUM_LATE_NS, i));
-                e->base_high |= sum_since(l, sums, SUM_DROPPED_UJ, i) * BASE_HIGH_FACTOR >
-                                sum_since(l, sums, SUM_STATIC_UJ, i);
+                e->base_high |= account_base_is_high(sum_since(l, sums, SUM_DROPPED_UJ, i),
+                                                     sum_since(l, sums, SUM_STATIC_UJ, i));
                 /* of the window's ticks: two dies can fall short in the same */
                 e->below_base_ticks = max_of(e->below_base_ticks,
                                              sum_since(l, sums, SUM_BELOW_BASE, i));

@@ -49,3 +49,16 @@ check "without a baseline of dram its static part is not known" equal \
         "$(json "$RIG/report.json" '.machine | "\(.static_package_j > 5) \(.static_dram_j)"')" "true null"
 check "and that is the reason" equal "$(reason static_dram)" "there is no baseline"
 check "a warning says what its idle power counts as" report_warns '^no baseline of dram: '
+rig_stop_daemon
+
+# --- one that is too high -------------------------------------------------------------------------
+
+rig_baseline 500 300
+rig_start_daemon
+sleep 2
+rig_run check >"$RIG/check" </dev/null
+check "the check warns of a baseline that is not reached, and says how often" matches "$(cat "$RIG/check")" \
+        '^warn +calibration .*package-0 used less than its baseline of 500\.0 W in [0-9]+ of [0-9]+ ticks'
+rig_run status --format json >"$RIG/status.json" </dev/null
+check "the status, too" matches "$(json "$RIG/status.json" '.warnings[]')" \
+        '^package-0 used less than its baseline of 500\.0 W'

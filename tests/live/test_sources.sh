@@ -54,3 +54,27 @@ check "sensors: the others too" matches "$(cat "$RIG/sensors.txt")" "^estimate, 
 rig_run sensors --format json >"$RIG/sensors.json" </dev/null
 refresh_s=$(json "$RIG/sensors.json" '.sources[0].domains[0].refresh_s')
 check "sensors: the refresh time is the simulator's 1 ms" within "$refresh_s" 0.001 60
+rig_stop
+
+# --- what energy is not told, is said ---------------------------------------------------------------
+
+# On a machine of one socket the second package has no CPUs.
+rm -rf "$RIG/powercap"
+rig_start_sim --packages $(($(rig_sockets) + 1)) --dram
+rig_baseline 20 3
+rig_start_daemon
+rig_run run --format json -- sleep 0.3 >"$RIG/report.json" </dev/null
+rig_run check >"$RIG/check" </dev/null
+check "a package without CPUs is in no figure, which the result says" matches \
+        "$(json "$RIG/report.json" '.warnings[]')" '^package-[0-9]+ .*in no figure of the machine'
+check "and the check" matches "$(cat "$RIG/check")" '^warn +domain package-[0-9]+ '
+rig_stop
+
+# 0.15 J: 1 ms and less, at the power of a busy server
+rm -rf "$RIG/powercap"
+rig_start_sim --range 150000
+rig_baseline 20
+rig_start_daemon
+rig_run run --format json -- sleep 0.3 >"$RIG/report.json" </dev/null
+check "a counter that can begin anew between two readings is warned of" matches \
+        "$(json "$RIG/report.json" '.warnings[]')" '^package-0: its counter begins anew every 0\.15 J'

@@ -377,6 +377,31 @@ static void a_baseline_that_is_too_high_shows(void **state)
         assert_int_equal(sum_of(SUM_DROPPED_UJ, 0), 99 * 50000);
 }
 
+static void book_ticks(unsigned int n, uint64_t energy_uj)
+{
+        for (unsigned int i = 0; i < n; i++) {
+                *machine_sum(&a, a.sums, SUM_TICKS) += 1;
+                book(energy_uj, TICK_NS);
+        }
+}
+
+static void a_baseline_is_too_high_for_as_long_as_it_is_in_force(void **state)
+{
+        struct baseline lower = two_sockets(18, 18, NAN, NAN);
+        uint64_t ticks;
+
+        open_package(25 * W);
+        book_ticks(99, 200000);
+        assert_int_equal(account_below_base(&a, 0, a.sums, &ticks), 0); /* too few to tell */
+        book_ticks(1, 200000);
+        assert_in_range(account_below_base(&a, 0, a.sums, &ticks), 98, 100);
+        assert_int_equal(ticks, 100);
+        accounts_set_baseline(&a, NULL, &lower);
+        book_ticks(150, 200000);
+        assert_int_equal(account_below_base(&a, 0, a.sums, &ticks), 0);
+        assert_int_equal(ticks, 150);
+}
+
 /* A tick with energy, and then 0 W for `ticks`; `before`: the sums between. */
 static void stand_still(unsigned int ticks, uint64_t *before)
 {
@@ -465,6 +490,7 @@ int main(void)
                 TEST(what_a_suspended_machine_used_is_nobodys),
                 TEST(what_it_used_is_still_nobodys_when_the_meter_comes_back_late),
                 TEST(a_baseline_that_is_too_high_shows),
+                TEST(a_baseline_is_too_high_for_as_long_as_it_is_in_force),
                 TEST(a_counter_that_stands_still_is_not_0_w),
                 TEST(an_estimate_of_0_w_is_one),
                 TEST(sums_only_grow_and_add_up),
