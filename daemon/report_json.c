@@ -365,6 +365,11 @@ json_t *report_json(const struct report_header *h, const struct report *r)
                      "the target's memory was not measured in %.1f s of the time: no dram energy "
                      "is charged for them",
                      (double)r->memory_unknown_ns / NS_PER_S);
+        if (r->event == REPORT_FINAL && r->cpu_ns == 0 &&
+            !cputime_exact(sampler_cputime(h->sampler)))
+                warn(warnings,
+                     "no CPU time of this target was seen: 0 means not known here, for what lives "
+                     "shorter than the time between two looks at /proc");
         if (r->event == REPORT_FINAL && r->detached)
                 warn(warnings, "processes of the target were still running at the end");
         return json_pack(

@@ -159,3 +159,6 @@ rig_start_daemon
 rig_background "$loadgen" burst --on-ms 7 --period-ms 20 --seconds $((PROC_S + 4)) --truth /dev/null
 check "parts are the whole where CPU time is read from /proc, too" \
         "$(dirname "$0")/attribution_sums.py" "$RIG/energat.sock" "$PROC_S"
+rig_run run --format json -- true >"$RIG/short.json" </dev/null
+check "and 0 s of what lives too short for that is told as not known" matches \
+        "$(json "$RIG/short.json" '.warnings[]')" '^no CPU time of this target was seen: 0 means not known'
