@@ -7,9 +7,8 @@
 
 #include "clock.h"
 
-/* A package uses energy all the time, and its counter says so every millisecond or, of slow
- * sensors, in a fraction of a second.  One that stands still for longer is not 0 W.  The meter
- * calls it stuck later, when it is sure. */
+/* A package uses energy all the time, and RAPL says so every millisecond.  A counter of it that
+ * stands still for so long is not 0 W.  The meter calls it stuck later, when it is sure. */
 #define STILL_NS (NS_PER_S / 2)
 /* Power varies; a baseline that was not reached for a twentieth of its energy is worth a word. */
 #define BASE_HIGH_FACTOR 20
@@ -40,7 +39,8 @@ int accounts_init(struct accounts *a, const struct meter *meter, const struct to
                         .kind = domains[i].kind == DOMAIN_PACKAGE ? ENERGY_PACKAGE : ENERGY_DRAM,
                         .socket = (unsigned int)socket,
                         .slots = topology_slots_of(topology, domains[i].socket, domains[i].die),
-                        .moves = domains[i].kind == DOMAIN_PACKAGE && !meter_estimated(meter),
+                        .metered = domains[i].kind == DOMAIN_PACKAGE && !meter_estimated(meter),
+                        .prompt = domains[i].kind == DOMAIN_PACKAGE && meter_prompt(meter),
                 };
         }
         a->nsums = (size_t)SUM_COLUMNS * a->n + SUM_MACHINE_COLUMNS + a->nslots + 1;
@@ -136,14 +136,18 @@ uint64_t account_below_base(const struct accounts *a, unsigned int account, uint
                             uint64_t *ticks)
 {
         const struct account *own = &a->all[account];
+        uint64_t below;
 
+        if (*machine_sum(a, sums, SUM_TICKS) < own->base_ticks)
+                return 0; /* a copy of before the baseline */
         *ticks = *machine_sum(a, sums, SUM_TICKS) - own->base_ticks;
-        if (*ticks < BASE_HIGH_TICKS ||
+        below = *account_sum(a, sums, SUM_BELOW_BASE, account) - own->base_below;
+        if (below < BASE_HIGH_TICKS || below > *ticks ||
             !account_base_is_high(
                     *account_sum(a, sums, SUM_DROPPED_UJ, account) - own->base_dropped_uj,
                     *account_sum(a, sums, SUM_STATIC_UJ, account) - own->base_static_uj))
                 return 0;
-        return *account_sum(a, sums, SUM_BELOW_BASE, account) - own->base_below;
+        return below;
 }
 
 static uint64_t since(const struct accounts *a, unsigned int account, enum account_column column,
@@ -155,7 +159,7 @@ static uint64_t since(const struct accounts *a, unsigned int account, enum accou
 static bool has_none(const struct accounts *a, unsigned int account, uint64_t *sums,
                      uint64_t *before, uint64_t window_ns)
 {
-        return a->all[account].moves && window_ns >= NONE_NS &&
+        return a->all[account].metered && window_ns >= NONE_NS &&
                since(a, account, SUM_ENERGY_UJ, sums, before) == 0;
 }
 
@@ -183,7 +187,7 @@ static void count_still(struct accounts *a, unsigned int account, uint64_t energ
         struct account *own = &a->all[account];
         uint64_t still_ns = own->still_ns;
 
-        own->still_ns = energy_uj || !own->moves ? 0 : still_ns + elapsed_ns;
+        own->still_ns = energy_uj || !own->prompt ? 0 : still_ns + elapsed_ns;
         if (own->still_ns >= STILL_NS)
                 *account_sum(a, a->sums, SUM_STILL_NS,
                              account) += still_ns < STILL_NS ? own->still_ns : elapsed_ns;
@@ -195,6 +199,7 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         struct account *own = &a->all[account];
         uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, dropped_uj;
         uint64_t late_uj = 0, late_ns = 0;
+        const struct model_static carry = own->carry;
 
         if (!tick->known[own->domain]) {
                 *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
@@ -206,6 +211,9 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         count_still(a, account, energy_uj, tick->elapsed_ns);
         static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
+        if (own->metered &&
+            !energy_uj) /* a counter that stands still says nothing of the baseline */
+                own->carry.dropped_fj = carry.dropped_fj;
         if (covered_ns > tick->elapsed_ns) { /* the reading before failed */
                 late_ns = covered_ns - tick->elapsed_ns;
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /

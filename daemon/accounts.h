@@ -31,7 +31,8 @@ struct account {
         /* sums when this baseline came into force */
         uint64_t base_ticks, base_below, base_static_uj, base_dropped_uj;
         bool gap;          /* the next reading brings along what nobody is known to have used */
-        bool moves;        /* a counter that never stands still for long: a package's, metered */
+        bool metered;      /* a package's counter, and no estimate: no energy at all is not 0 W */
+        bool prompt;       /* it never stands still for long */
         uint64_t still_ns; /* for how long it has, up to now */
 };
 
@@ -43,7 +44,7 @@ enum account_column {
         SUM_UNATTRIBUTED_UJ,
         SUM_TRACER_UJ,
         SUM_UNKNOWN_NS, /* time for which the domain could not be read */
-        SUM_STILL_NS,   /* time for which a counter stood still that never should */
+        SUM_STILL_NS,   /* time for which a prompt counter stood still */
         SUM_LATE_NS,    /* time before a tick, whose energy it told: nobody's */
         SUM_UNBASED_NS, /* time of energy without a baseline: all of it is dynamic */
         SUM_DROPPED_UJ, /* baseline that was not there: P0 is too high */

@@ -187,6 +187,11 @@ bool meter_estimated(const struct meter *m)
         return m->driver->estimated;
 }
 
+bool meter_prompt(const struct meter *m)
+{
+        return m->driver->prompt;
+}
+
 const char *meter_why_passed_over(const struct meter *m)
 {
         return m->passed_over;

@@ -68,6 +68,7 @@ void meter_close(struct meter *m);
 
 const char *meter_source_name(const struct meter *m);
 bool meter_estimated(const struct meter *m);
+bool meter_prompt(const struct meter *m); /* do packages' counters move in every tick? */
 const char *meter_why_passed_over(const struct meter *m); /* "" when nothing was */
 size_t meter_domains(const struct meter *m, const struct domain **ret);
 void meter_fault(const struct meter *m, size_t domain, struct fault *copy);

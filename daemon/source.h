@@ -65,6 +65,7 @@ struct source; /* an open source; each driver has its own */
 struct source_driver {
         const char *name;
         bool estimated; /* readings come from a model, not from a meter */
+        bool prompt;    /* its counters of packages move every few milliseconds, as RAPL's do */
         bool lasting; /* its counters go on when nobody has the source open, until the next boot */
         /*
          * Could this source work here?  0: yes.  Negative errno: no, and `why` (SOURCE_WHY_MAX

@@ -526,6 +526,7 @@ extern const struct source_driver source_msr;
 
 const struct source_driver source_msr = {
         .name = "msr",
+        .prompt = true,
         .lasting = true,
         .probe = msr_probe,
         .open = msr_open,

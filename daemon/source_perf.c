@@ -430,6 +430,7 @@ extern const struct source_driver source_perf;
 
 const struct source_driver source_perf = {
         .name = "perf",
+        .prompt = true,
         .probe = perf_probe,
         .open = perf_open,
         .domains = perf_domains,

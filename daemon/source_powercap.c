@@ -441,6 +441,7 @@ extern const struct source_driver source_powercap;
 
 const struct source_driver source_powercap = {
         .name = "powercap",
+        .prompt = true,
         .lasting = true,
         .probe = powercap_probe,
         .open = powercap_open,
