@@ -61,7 +61,7 @@ add_skip() {
 # child COMMAND...: in a process group of its own, which ends when we are told to end, or are killed
 child() {
         local status
-        setsid setpriv --pdeathsig TERM "$@" </dev/null &
+        setsid setpriv --pdeathsig TERM "$@" </dev/null {OUTPUT}>&- &
         child=$!
         wait "$child"
         status=$?
@@ -342,6 +342,7 @@ other_labels() {
 }
 
 finish() {
+        exec >&"$OUTPUT" # it was another's, where we were told to end
         # Who owns the clone can build in it without sudo, too.
         for dir in build build-dev; do
                 [[ ! -d $dir ]] || chown -hR --reference=. "$dir" 2>/dev/null
@@ -374,6 +375,7 @@ if ! $unit_only && [[ $(id -u) -ne 0 ]]; then
         exit 1
 fi
 work=$(mktemp -d) || exit 1
+exec {OUTPUT}>&1
 trap finish EXIT
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM
