@@ -380,7 +380,10 @@ int baseline_save(const struct baseline *b, const char *dir, char *why, size_t w
         dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         r = dirfd < 0 ? -errno : atomic_file_replace(dirfd, BASELINE_FILE, FILE_MODE, text, length);
         if (r < 0)
-                snprintf(why, why_size, "%s/%s: cannot be written: %s", dir, BASELINE_FILE,
-                         strerror(-r));
+                snprintf(
+                        why, why_size,
+                        "%s/%s: cannot be written: %s; nothing was changed: energatd's user has to "
+                        "be able to write into server.state_dir",
+                        dir, BASELINE_FILE, strerror(-r));
         return r;
 }

@@ -68,6 +68,20 @@ compared() {
                 '"\(.comparison.attributed_j | "\(.count) \(.differs)") \(.warnings | any(test("whole seconds")))"'
 }
 
+# exported FORMAT: a recording of the user's, a moment long
+exported() {
+        rig_as "$USER_" energat record -o "$RIG/shared/recording" -- true >/dev/null 2>&1 </dev/null &&
+                "$ENERGAT_BIN_DIR/energat" export --format "$1" "$RIG/shared/recording" -
+}
+
+# The columns of CSV are found by their names.
+rounded_csv() {
+        exported csv | awk -F, '
+                NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
+                NR == 2 { longer = $at["machine_s"] - $at["duration_s"] }
+                END { printf "# the machine %.3f s longer\n", longer; exit !(longer > 0.1) }'
+}
+
 rig_copy_programs || exit 1
 rig_start_sim --dram
 rig_baseline 20 3
@@ -94,7 +108,11 @@ check "and its text says so" says_window rig_as "$USER_" energat
 check "which root's does not" eval '! says_window rig_run && grep -q "whole machine" "$RIG/err"'
 check "nor are repeated runs compared by it" equal \
         "$(compared rig_as "$USER_" energat)" "0 null true"
-check "which root's are" matches "$(compared rig_run)" '^3 (true|false) false$'
+check "CSV of a recording has the time of the machine's columns" rounded_csv
+check "and what CI of others reads says of what time attributed energy is" matches \
+        "$(exported bench | jq -r '.[] | select(.name | endswith("attributed")) | .extra')" \
+        'of whole seconds of the machine'
+check "repeated runs of root are compared" matches "$(compared rig_run)" '^3 (true|false) false$'
 check "totals of the status stand still within a second" as_user same_totals
 check "no single step of a counter is told" as_user no_steps
 
