@@ -174,47 +174,48 @@ static void list_strings(char *text, size_t size, const json_t *list)
         }
 }
 
-static void error_no_such_process(char *text, size_t size, const json_t *p)
+static void error_no_such_process(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "no process %lld",
+        snprintf(c->error_text, sizeof(c->error_text), "no process %lld",
                  (long long)json_integer_value(json_object_get(p, "pid")));
 }
 
-static void error_no_such_target(char *text, size_t size, const json_t *p)
+static void error_no_such_target(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "energatd follows no target %lld of yours",
+        snprintf(c->error_text, sizeof(c->error_text), "energatd follows no target %lld of yours",
                  (long long)json_integer_value(json_object_get(p, "target")));
 }
 
-static void error_denied(char *text, size_t size, const json_t *p)
+static void error_denied(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "not allowed: %s (rule: %s)", string_of(p, "reason"),
-                 string_of(p, "rule"));
+        snprintf(c->error_text, sizeof(c->error_text), "not allowed: %s (rule: %s)",
+                 string_of(p, "reason"), string_of(p, "rule"));
 }
 
-static void error_busy(char *text, size_t size, const json_t *p)
+static void error_busy(struct connection *c, const json_t *p)
 {
         char processes[ERROR_TEXT_MAX / 2];
 
         list_strings(processes, sizeof(processes), json_object_get(p, "processes"));
-        snprintf(text, size, "%s%s%s", string_of(p, "reason"), processes[0] ? "; busiest: " : "",
-                 processes);
+        snprintf(c->error_text, sizeof(c->error_text), "%s%s%s", string_of(p, "reason"),
+                 processes[0] ? "; busiest: " : "", processes);
 }
 
-static void error_too_many(char *text, size_t size, const json_t *p)
+static void error_too_many(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "energatd has reached its limit of %lld %s",
+        snprintf(c->error_text, sizeof(c->error_text), "energatd has reached its limit of %lld %s",
                  (long long)json_integer_value(json_object_get(p, "limit")), string_of(p, "what"));
 }
 
-static void error_failed(char *text, size_t size, const json_t *p)
+static void error_failed(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "%s", string_of(p, "reason"));
+        snprintf(c->error_text, sizeof(c->error_text), "%s", string_of(p, "reason"));
 }
 
-static void error_method(char *text, size_t size, const json_t *p)
+static void error_method(struct connection *c, const json_t *p)
 {
-        snprintf(text, size, "this energatd does not know %s; it is another version than energat",
+        snprintf(c->error_text, sizeof(c->error_text),
+                 "this energatd does not know %s; it is another version than energat",
                  string_of(p, "method"));
 }
 
@@ -231,10 +232,10 @@ static const struct {
         {"name", "--name", "at most 256 bytes"},
 };
 
-static void error_parameter(char *text, size_t size, const json_t *p, const json_t *sent)
+static void error_parameter(struct connection *c, const json_t *p)
 {
         const char *parameter = string_of(p, "parameter");
-        const json_t *value = json_object_get(sent, parameter);
+        const json_t *value = json_object_get(c->sent, parameter);
         char *value_text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         size_t i = 0;
 
@@ -242,18 +243,19 @@ static void error_parameter(char *text, size_t size, const json_t *p, const json
                strcmp(known_parameters[i].parameter, parameter) != 0)
                 i++;
         if (i < sizeof(known_parameters) / sizeof(known_parameters[0]))
-                snprintf(text, size, "energatd does not accept %s for %s: it has to be %s",
+                snprintf(c->error_text, sizeof(c->error_text),
+                         "energatd does not accept %s for %s: it has to be %s",
                          value_text ? value_text : "this value", known_parameters[i].option,
                          known_parameters[i].limits);
         else
-                snprintf(text, size, "energatd does not accept %s for %s",
+                snprintf(c->error_text, sizeof(c->error_text), "energatd does not accept %s for %s",
                          value_text ? value_text : "this value", parameter);
         free(value_text);
 }
 
 static const struct {
         const char *name;
-        void (*text)(char *text, size_t size, const json_t *parameters);
+        void (*text)(struct connection *c, const json_t *parameters);
 } known_errors[] = {
         {"io.energat.NoSuchProcess", error_no_such_process},
         {"io.energat.NoSuchTarget", error_no_such_target},
@@ -263,6 +265,7 @@ static const struct {
         {"io.energat.Failed", error_failed},
         {"org.varlink.service.MethodNotFound", error_method},
         {"org.varlink.service.MethodNotImplemented", error_method},
+        {"org.varlink.service.InvalidParameter", error_parameter},
 };
 
 static void keep_error(struct connection *c, const char *name, const json_t *parameters)
@@ -271,9 +274,7 @@ static void keep_error(struct connection *c, const char *name, const json_t *par
         c->error_text[0] = '\0';
         for (size_t i = 0; i < sizeof(known_errors) / sizeof(known_errors[0]); i++)
                 if (strcmp(name, known_errors[i].name) == 0)
-                        known_errors[i].text(c->error_text, sizeof(c->error_text), parameters);
-        if (strcmp(name, "org.varlink.service.InvalidParameter") == 0)
-                error_parameter(c->error_text, sizeof(c->error_text), parameters, c->sent);
+                        known_errors[i].text(c, parameters);
         if (!c->error_text[0])
                 snprintf(c->error_text, sizeof(c->error_text), "energatd answered with error %s",
                          c->error_name);

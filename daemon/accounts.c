@@ -193,13 +193,24 @@ static void count_still(struct accounts *a, unsigned int account, uint64_t energ
                              account) += still_ns < STILL_NS ? own->still_ns : elapsed_ns;
 }
 
+/* The baseline's part of what was read.  A counter that stands still says nothing of the baseline.
+ */
+static uint64_t static_part_uj(struct account *own, uint64_t covered_ns, uint64_t energy_uj)
+{
+        const struct model_static before = own->carry;
+        uint64_t static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
+
+        if (own->metered && !energy_uj)
+                own->carry.dropped_fj = before.dropped_fj;
+        return static_uj;
+}
+
 uint64_t account_book(struct accounts *a, unsigned int account, const struct meter_tick *tick,
                       bool gap)
 {
         struct account *own = &a->all[account];
         uint64_t energy_uj, static_uj, dynamic_uj, covered_ns, dropped_uj;
         uint64_t late_uj = 0, late_ns = 0;
-        const struct model_static carry = own->carry;
 
         if (!tick->known[own->domain]) {
                 *account_sum(a, a->sums, SUM_UNKNOWN_NS, account) += tick->elapsed_ns;
@@ -209,11 +220,8 @@ uint64_t account_book(struct accounts *a, unsigned int account, const struct met
         energy_uj = tick->energy_uj[own->domain];
         covered_ns = tick->covered_ns[own->domain];
         count_still(a, account, energy_uj, tick->elapsed_ns);
-        static_uj = model_static_uj(&own->carry, own->base_uw, covered_ns, energy_uj);
+        static_uj = static_part_uj(own, covered_ns, energy_uj);
         dynamic_uj = energy_uj - static_uj;
-        if (own->metered &&
-            !energy_uj) /* a counter that stands still says nothing of the baseline */
-                own->carry.dropped_fj = carry.dropped_fj;
         if (covered_ns > tick->elapsed_ns) { /* the reading before failed */
                 late_ns = covered_ns - tick->elapsed_ns;
                 late_uj = dynamic_uj - (uint64_t)((double)dynamic_uj * (double)tick->elapsed_ns /

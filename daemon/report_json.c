@@ -80,17 +80,10 @@ void warnings_of_source(json_t *warnings, const struct sampler *sampler, const s
                      cputime_name(sampler_cputime(sampler)),
                      cputime_precision(sampler_cputime(sampler)));
         for (size_t i = 0; i < n; i++) {
-                if (!accounts_have(sampler_accounts(sampler), &domains[i], i))
-                        warn(warnings,
-                             "%s: none of this machine's CPUs is of its socket: its energy is in "
-                             "no figure of the machine",
-                             domains[i].label);
-                if (sampler_range_is_short(sampler, i))
-                        warn(warnings,
-                             "%s: its counter begins anew every %.2f J, perhaps more than once "
-                             "between two readings: energy can be missing; choose a shorter "
-                             "sampling.period",
-                             domains[i].label, (double)domains[i].range_uj / 1e6);
+                const char *remedy = sampler_domain_doubt(sampler, i, text, sizeof(text));
+
+                if (remedy)
+                        warn(warnings, "%s: %s; %s", domains[i].label, text, remedy);
                 fault_text(&faults[i], text, sizeof(text));
                 if (text[0])
                         warn(warnings, "%s: %s", domains[i].label, text);

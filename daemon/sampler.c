@@ -310,13 +310,27 @@ const uint64_t *sampler_energy_uj(const struct sampler *s)
         return s->domain_uj;
 }
 
-bool sampler_range_is_short(const struct sampler *s, size_t domain)
+const char *sampler_domain_doubt(const struct sampler *s, size_t domain, char *text, size_t size)
 {
-        const struct domain *domains;
+        const struct domain *domains, *d;
 
         (void)meter_domains(s->meter, &domains);
-        return domains[domain].range_uj && domains[domain].kind == DOMAIN_PACKAGE &&
-               domains[domain].range_uj < ORDINARY_UW * s->tick_ns / NS_PER_S;
+        d = &domains[domain];
+        if (!accounts_have(&s->ledger.accounts, d, domain)) {
+                snprintf(text, size,
+                         "none of this machine's CPUs is of its socket: its energy is in no figure "
+                         "of the machine");
+                return "bring the CPUs of that socket online, and restart energatd";
+        }
+        if (d->range_uj && d->kind == DOMAIN_PACKAGE &&
+            d->range_uj < ORDINARY_UW * s->tick_ns / NS_PER_S) {
+                snprintf(text, size,
+                         "its counter begins anew every %.2f J, perhaps more than once between two "
+                         "readings: energy can be missing",
+                         (double)d->range_uj / 1e6);
+                return "choose a shorter sampling.period";
+        }
+        return NULL;
 }
 
 const uint64_t *sampler_pending_uj(const struct sampler *s)

@@ -94,14 +94,17 @@ struct domain_view {
         double power_w;     /* NAN: not read all the time */
 };
 const struct domain_view *sampler_domains(const struct sampler *s);
+/*
+ * What lies in a domain itself, whatever it reads: that it is in no account, or that its counter
+ * can go round within a tick, which cannot be told from what is read.  Writes it into `text`, and
+ * returns what to do about it; NULL: all is well.
+ */
+const char *sampler_domain_doubt(const struct sampler *s, size_t domain, char *text, size_t size);
 /* [in the sampler] Energy of every domain since the start, as of the last tick: for those who may
  * see everything. */
 const uint64_t *sampler_energy_uj(const struct sampler *s);
 /* [in the sampler] By account: of that energy, what is not split yet, because /proc is read more
  * slowly than the meter. */
-/* Would a domain's counter go round within a tick, at a power that is nothing special?  How often
- * it does cannot be told from what is read. */
-bool sampler_range_is_short(const struct sampler *s, size_t domain);
 const uint64_t *sampler_pending_uj(const struct sampler *s);
 /* [in the sampler] The sums as of the last mark. */
 const uint64_t *sampler_mark_sums(const struct sampler *s);

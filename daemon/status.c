@@ -144,7 +144,8 @@ static void check_domains(json_t *lines, struct look *look)
         size_t n = meter_domains(meter, &domains);
 
         for (size_t i = 0; i < n; i++) {
-                char name[DOMAIN_NAME_MAX + 16], fault[256];
+                char name[DOMAIN_NAME_MAX + 16], fault[256], doubt[256];
+                const char *remedy;
 
                 snprintf(name, sizeof(name), "domain %s", domains[i].label);
                 fault_text(&look->faults[i], fault, sizeof(fault));
@@ -153,16 +154,9 @@ static void check_domains(json_t *lines, struct look *look)
                              "see the kernel's log, and whether another program holds the device",
                              "%s (%llu faulty readings)", fault,
                              (unsigned long long)look->faults[i].count);
-                else if (!accounts_have(sampler_accounts(look->server->sampler), &domains[i], i))
-                        line(lines, "warn", name,
-                             "bring the CPUs of that socket online, and restart energatd",
-                             "none of this machine's CPUs is of its socket: its energy is in no "
-                             "figure of the machine");
-                else if (sampler_range_is_short(look->server->sampler, i))
-                        line(lines, "warn", name, "choose a shorter sampling.period",
-                             "its counter begins anew every %.2f J, perhaps more than once between "
-                             "two readings: energy can be missing",
-                             (double)domains[i].range_uj / 1e6);
+                else if ((remedy = sampler_domain_doubt(look->server->sampler, i, doubt,
+                                                        sizeof(doubt))))
+                        line(lines, "warn", name, remedy, "%s", doubt);
                 else if (domains[i].range_uj && domains[i].range_uj != UINT64_MAX)
                         line(lines, "pass", name, NULL,
                              "counter range %.1f J, %llu faulty readings",
@@ -254,8 +248,8 @@ static void check_calibration(json_t *lines, struct look *look)
         char high[256];
 
         if (look_baseline_is_high(look, high, sizeof(high)))
-                doubt = high;
-
+                line(lines, "warn", "calibration",
+                     "run 'energat --basepower' while the machine is idle", "%s", high);
         if (strcmp(state, "known") == 0) {
                 line(lines, "pass", "calibration", NULL, "idle power is part of the estimate");
         } else if (s->baseline) {
@@ -268,13 +262,11 @@ static void check_calibration(json_t *lines, struct look *look)
         } else if (strcmp(state, "learned") == 0) {
                 learner_state(s->learner, false, &learned);
                 (void)meter_domains(sampler_meter(s->sampler), &domains);
-                line(lines, *doubt ? "warn" : "pass", "calibration",
-                     *doubt ? "run 'energat --basepower' while the machine is idle" : NULL,
-                     "base power learned from the machine in use, %.2f W +- %.2f W of %s%s%s%s",
+                line(lines, "pass", "calibration", NULL,
+                     "base power learned from the machine in use, %.2f W +- %.2f W of %s%s",
                      learned.base_w, learned.half_width_w,
                      domains[sampler_accounts(s->sampler)->all[learned.worst].domain].label,
-                     learned.packages > 1 ? ", and that of the others more exactly" : "",
-                     *doubt ? "; " : "", doubt);
+                     learned.packages > 1 ? ", and that of the others more exactly" : "");
         } else {
                 line(lines, "warn", "calibration",
                      "run 'energat --basepower' while the machine is idle", "%s%s%s",

@@ -104,13 +104,13 @@ struct target {
         unsigned int max_processes, max_threads;   /* at a time, in the present interval */
         unsigned int most_processes, most_threads; /* in all */
         struct usage used, used_before;
-        double *attributed_j;   /* by account, up to the last interval's end */
-        struct held *held;      /* by account */
-        uint64_t held_since_ns; /* until when it is settled */
-        /* its memory was measured: the last time that all was, once in the present interval, ever
-         */
-        bool held_known, held_lately, held_once;
-        uint64_t memory_unknown_ns; /* how long there was energy of dram before that */
+        double *attributed_j;       /* by account, up to the last interval's end */
+        struct held *held;          /* by account */
+        uint64_t held_since_ns;     /* until when it is settled */
+        bool held_known;            /* its memory was there when all was last measured, */
+        bool held_lately;           /* or at least once in the present interval, */
+        bool held_once;             /* or at least once since it was followed */
+        uint64_t memory_unknown_ns; /* in how long intervals it never was */
         struct held_basis held_basis, held_basis_next;
         uint64_t *sums_begin, *sums_before;
         uint64_t begin_ns, before_ns;

@@ -126,7 +126,7 @@ check "and the baseline is as it was" equal "$(cat "$RIG/state/baseline_power.js
 rig_control heal "$DRAM"
 
 # A program that starts while the counter fails, and goes on when it is well again: what had been used
-# before is the machine's, and neither of its shares, however the model weighs it.
+# before is the machine's alone, by either model.
 PACKAGE=intel-rapl:0
 rig_baseline 20 4
 rig_stop_daemon
@@ -134,14 +134,14 @@ rig_start_daemon
 rig_background "$RIG_BIN_DIR/loadgen" spin 8 --truth /dev/null
 rig_control eio "$PACKAGE"
 sleep 4
-rig_run run --format json --gamma 1 -- "$RIG_BIN_DIR/loadgen" spin 2 --cpu --truth /dev/null \
+rig_run run --format json --gamma 1 -- "$RIG_BIN_DIR/loadgen" spin 3 --cpu --truth /dev/null \
         >"$RIG/late.json" </dev/null &
 run=$!
 sleep 0.3
 rig_control heal "$PACKAGE"
 wait "$run"
 check "energy that came late is no program's" at_most \
-        "$(json "$RIG/late.json" .attributed.package_j)" 21
+        "$(json "$RIG/late.json" .attributed.package_j)" 31
 check "what came in time is" at_most 5 "$(json "$RIG/late.json" .attributed.package_j)"
 check "nor is it in its share" within "$(json "$RIG/late.json" .share.package_j)" \
         "$(json "$RIG/late.json" .attributed.package_j)" 10 0.5

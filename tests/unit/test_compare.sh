@@ -16,36 +16,36 @@ OFF=1 # status of a comparison that fails
 COUNT=0
 FAILED=0
 
-# ends STATUS COMMAND...: with that status, and tells of what, or why not
-ends() {
-        local expected=$1 status said text
-        shift
-        said=$("$@" 2>&1)
-        status=$?
-        text=${*//$'\n'/ }
+# told TEXT REASON: the next claim, which holds where there is no reason why not
+told() {
+        local text=${1//$'\n'/ }
         COUNT=$((COUNT + 1))
-        if [[ $status -eq $expected && ($status -eq 0 || $said == '# '*) ]]; then
+        if [[ -z $2 ]]; then
                 printf 'ok %d - %s\n' "$COUNT" "$text"
         else
                 FAILED=$((FAILED + 1))
-                printf 'not ok %d - %s\n# status %d, expected %d; it says: %s\n' "$COUNT" "$text" \
-                        "$status" "$expected" "$said"
+                printf 'not ok %d - %s\n# %s\n' "$COUNT" "$text" "$2"
         fi
+}
+
+# ends STATUS COMMAND...: with that status, and tells of what, or why not
+ends() {
+        local expected=$1 status said why=
+        shift
+        said=$("$@" 2>&1)
+        status=$?
+        [[ $status -eq $expected && ($status -eq 0 || $said == '# '*) ]] ||
+                why="status $status, expected $expected; it says: $said"
+        told "$*" "$why"
 }
 
 # comes_to TEXT COMMAND...: that says so
 comes_to() {
-        local expected=$1 said text
+        local expected=$1 said why=
         shift
         said=$("$@" 2>&1)
-        text=${*//$'\n'/ }
-        COUNT=$((COUNT + 1))
-        if [[ $said == "$expected" ]]; then
-                printf 'ok %d - %s\n' "$COUNT" "$text"
-        else
-                FAILED=$((FAILED + 1))
-                printf 'not ok %d - %s\n# it says %s, expected %s\n' "$COUNT" "$text" "$said" "$expected"
-        fi
+        [[ $said == "$expected" ]] || why="it says $said, expected $expected"
+        told "$*" "$why"
 }
 
 ends 0 within 101 100 1

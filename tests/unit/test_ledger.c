@@ -218,6 +218,13 @@ static void follow(pid_t pid, bool coarse)
         assert_true(ledger_follow(&ledger, target) > 0);
 }
 
+/* Process 2, beside its parent. */
+static void follow_child(bool coarse)
+{
+        born(ROOT_PID);
+        follow(born(2)->pid, coarse);
+}
+
 static void tick(void)
 {
         now.now_ns += TICK_NS;
@@ -290,8 +297,7 @@ static void interrupts_are_busy_time_for_both_models(void **state)
         const struct report *r;
 
         (void)state;
-        born(ROOT_PID);
-        follow(born(2)->pid, false);
+        follow_child(false);
         now.energy_uj[PACKAGE_0] = 1000;
         ran_ns[2][0] = 4000000;
         ran_ns[ROOT_PID][0] = 2000000;
@@ -314,8 +320,7 @@ static void memory_that_was_known_before_is_not_forgotten_at_the_end(void **stat
         const struct report *r;
 
         (void)state;
-        born(ROOT_PID);
-        follow(born(2)->pid, false);
+        follow_child(false);
         hold(2, 1 * GIB, 0, 4 * GIB, 4 * GIB);
         now.energy_uj[DRAM_0] = 1000;
         for (int i = 0; i < 9; i++)
@@ -335,9 +340,7 @@ static void a_sockets_credit_is_of_all_its_dies(void **state)
         const struct energy_report *energy;
 
         (void)state;
-        born(ROOT_PID);
-        born(2);
-        follow(2, false);
+        follow_child(false);
         hold(2, 1 * GIB, 6 * GIB, 4 * GIB, 12 * GIB);
         ran_ns[2][0] = 3000000;
         ran_ns[ROOT_PID][0] = 3000000;
@@ -360,8 +363,7 @@ static void a_socket_is_below_its_baseline_in_no_more_ticks_than_there_are(void 
 
         (void)state;
         accounts_set_baseline(&ledger.accounts, meter, &baseline);
-        born(ROOT_PID);
-        follow(born(2)->pid, false);
+        follow_child(false);
         for (unsigned int i = 0; i < NACCOUNTS; i++)
                 now.energy_uj[i] = 100000; /* 10 W: half a die's baseline of package, all of dram */
         for (int i = 0; i < 50; i++)
@@ -381,8 +383,7 @@ static void memory_is_told_by_the_time_it_was_held_not_by_the_mark(void **state)
         const struct report *r;
 
         (void)state;
-        born(ROOT_PID);
-        follow(born(2)->pid, true);
+        follow_child(true);
         hold(2, 1 * GIB, 0, 4 * GIB, 4 * GIB);
         for (int i = 0; i < 10; i++)
                 tick();
@@ -400,8 +401,7 @@ static void who_began_after_memory_was_measured_is_not_known_yet(void **state)
         const struct report *r;
 
         (void)state;
-        born(ROOT_PID);
-        follow(born(2)->pid, false);
+        follow_child(false);
         hold(ROOT_PID, 1 * GIB, 0, 4 * GIB, 4 * GIB); /* without process 2 */
         now.energy_uj[DRAM_0] = 1000;
         tick();

@@ -286,6 +286,17 @@ static void an_estimate_of_nothing_is_not_stuck(void **state)
         assert_energy(0, 0, 10 * SECOND_NS);
 }
 
+/* So many ticks of that energy, from a counter on. */
+static void read_ticks(int n, uint64_t *counter_uj, uint64_t energy_uj)
+{
+        for (int i = 0; i < n; i++) {
+                *counter_uj += energy_uj;
+                set(0, *counter_uj);
+                read_after(TICK_NS);
+                assert_energy(0, energy_uj, TICK_NS);
+        }
+}
+
 /* 100 W for a second; then a gap, in which 100 W would be just below, or just at, a whole range. */
 static void energy_is_unknown_where_a_second_wrap_is_possible(void **state)
 {
@@ -293,12 +304,7 @@ static void energy_is_unknown_where_a_second_wrap_is_possible(void **state)
         uint64_t counter = 1000000;
 
         start(range_uj);
-        for (int i = 0; i < 100; i++) {
-                counter += 1000000;
-                set(0, counter);
-                read_after(TICK_NS);
-                assert_energy(0, 1000000, TICK_NS);
-        }
+        read_ticks(100, &counter, 1000000);
         break_domain(0, -EIO);
         read_after(5 * SECOND_NS);
         set(0, counter + 500000000);
@@ -326,22 +332,11 @@ static void what_was_used_asleep_is_no_power_of_a_tick(void **state)
         uint64_t counter = 1000000;
 
         start(range_uj);
-        for (int i = 0; i < 100; i++) {
-                counter += 200000;
-                set(0, counter);
-                read_after(TICK_NS);
-        }
+        read_ticks(100, &counter, 200000);
         assert_true(fabs(meter_wrap_s(meter, 0) - (double)range_uj / 20e6) < 1);
         asleep_ns = 8 * 3600 * SECOND_NS;
-        counter += UINT64_C(14400000000);
-        set(0, counter);
-        read_after(TICK_NS);
-        assert_energy(0, 14400000000, TICK_NS);
-        for (int i = 0; i < 100; i++) {
-                counter += 200000;
-                set(0, counter);
-                read_after(TICK_NS);
-        }
+        read_ticks(1, &counter, UINT64_C(14400000000));
+        read_ticks(100, &counter, 200000);
         assert_true(fabs(meter_wrap_s(meter, 0) - (double)range_uj / 20e6) < 1);
         counter += 80000000; /* a late tick */
         set(0, counter);
